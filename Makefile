@@ -1,0 +1,142 @@
+# bulkhead - build, test, install
+#
+#   make              the binary, build/bulkhead
+#   make quickstart   from a fresh Debian to a running container
+#   make check        lint, unit and system tests; installs what they need
+#   make bench        the table of speed and size
+#   make install      DESTDIR and PREFIX as usual
+#   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
+#   make STATIC=1 …    without shared libraries, as far as Debian ships the archives
+#
+# A room may use the rooms that USES_ names and nothing else: its unit tests link
+# exactly these, so a call that goes sideways or upwards does not link.
+
+ROOMS = spec/base spec runtime/process namespaces cgroups overlay vm runtime cli
+
+USES_spec/base       =
+USES_spec            = spec/base
+USES_runtime/process = spec spec/base
+USES_namespaces      = spec spec/base
+USES_cgroups         = spec spec/base
+USES_overlay         = spec spec/base
+USES_vm              = spec spec/base
+USES_runtime         = runtime/process namespaces cgroups overlay vm spec spec/base
+USES_cli             = runtime $(USES_runtime)
+
+B       ?= build
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+CC      ?= gcc
+VERSION := $(shell cat VERSION)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+CFLAGS  ?= -O2 -g
+WARN     = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Wformat=2 -Wstrict-prototypes \
+           -Wpointer-arith -Wundef -Werror
+HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-plt -fPIE
+LDHARDEN = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,-O1 -Wl,--hash-style=gnu
+ifdef SANITIZE
+B       := $(B)/sanitize
+HARDEN   = -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+LDHARDEN = -fsanitize=address,undefined
+endif
+ifdef STATIC
+B       := $(B)/static
+HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -DBULKHEAD_STATIC
+LDHARDEN = -static -Wl,--gc-sections
+STATIC_LIBS = -lseccomp
+endif
+ALL_CF   = -std=gnu11 -D_GNU_SOURCE -I. -include spec/base/banned.h $(WARN) $(HARDEN) \
+           -fvisibility=hidden -ffunction-sections -fdata-sections -MMD -MP $(CPPFLAGS) $(CFLAGS)
+LIBS     = -l:libyajl_s.a $(STATIC_LIBS)
+
+lib      = $(B)/lib$(subst /,_,$1).a
+srcs     = $(wildcard $1/*.c)
+objs     = $(patsubst %.c,$(B)/%.o,$(call srcs,$1))
+uses     = $(foreach u,$(USES_$1),$(if $(call srcs,$u),$(call lib,$u)))
+ROOMLIBS = $(foreach r,$(ROOMS),$(if $(call srcs,$r),$(call lib,$r)))
+HEADERS  = $(foreach r,$(ROOMS),$(wildcard $r/*.h))
+
+all: $(B)/bulkhead
+
+define room
+$(call lib,$1): $(call objs,$1)
+	@mkdir -p $$(@D)
+	@rm -f $$@ && $(AR) rcs $$@ $$^
+TESTS_$1 = $(wildcard tests/unit/$1/*_test.c)
+$(B)/test-$(subst /,_,$1): $$(patsubst %.c,$(B)/%.o,$$(TESTS_$1)) $(filter-out $(B)/cli/main.o,$(call objs,$1)) $(call uses,$1)
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ -lcriterion -lcap $(LIBS)
+test-$(subst /,_,$1): $(B)/test-$(subst /,_,$1)
+	./$$< --short-filename
+endef
+$(foreach r,$(ROOMS),$(eval $(call room,$r)))
+UNIT_ROOMS = $(foreach r,$(ROOMS),$(if $(TESTS_$r),$r))
+UNIT_TESTS = $(foreach r,$(UNIT_ROOMS),$(B)/test-$(subst /,_,$r))
+
+# Unit tests may use what product code may not (banned.h), and need no hardening.
+$(B)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -include spec/base/banned.h -Wmissing-prototypes,$(ALL_CF)) -c -o $@ $<
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CF) -c -o $@ $<
+
+# The last program before the container's own: no libc, no relocations, embedded
+# as bytes (runtime/stub/). Its source says why.
+STUB_CF = -std=gnu11 -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie \
+          -fno-asynchronous-unwind-tables -fcf-protection=none -Wall -Wextra -Werror \
+          -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,max-page-size=4096 -Wl,-n -s
+$(B)/runtime/stub/stub: runtime/stub/stub.c runtime/stub/stub.h
+	@mkdir -p $(@D)
+	$(CC) -I. $(STUB_CF) -o $@ $<
+$(B)/runtime/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/stub/stub"'
+$(B)/runtime/stub_image.o: $(B)/runtime/stub/stub
+
+$(B)/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMIT='"$(COMMIT)"'
+
+$(B)/bulkhead: $(B)/cli/main.o $(ROOMLIBS)
+	$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
+
+deps:
+	@tests/install-deps.sh build
+
+check: check-deps
+	@tests/run.sh
+
+check-deps:
+	@tests/install-deps.sh check
+
+unit: $(UNIT_TESTS)
+	@set -e; for t in $(UNIT_TESTS); do ./$$t --short-filename; done
+
+lint: $(HEADERS:%=$(B)/%.ok)
+	@tests/lint/run.sh $(foreach r,$(ROOMS),$r:$(subst $(space),$(comma),$(strip $(USES_$r))))
+
+# Every header compiles alone.
+$(B)/%.h.ok: %.h
+	@mkdir -p $(@D)
+	@printf '#include "%s"\n' $< | $(CC) $(filter-out -MMD -MP,$(ALL_CF)) -fsyntax-only -x c -
+	@touch $@
+
+comma := ,
+space := $(empty) $(empty)
+
+quickstart: deps
+	@$(MAKE) --no-print-directory all
+	@tests/quickstart.sh $(B)/bulkhead
+
+bench: all
+	@tests/bench/run.sh $(B)/bulkhead
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
+	install -m 0755 $(B)/bulkhead $(DESTDIR)$(SBINDIR)/bulkhead
+	for s in 5 7 8; do for p in man/*.$$s; do [ -e "$$p" ] || continue; install -m 0644 "$$p" $(DESTDIR)$(MANDIR)/man$$s/; done; done
+
+clean:
+	rm -rf build
+
+.PHONY: all deps check check-deps unit lint quickstart bench install clean
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

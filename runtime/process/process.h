@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * process - what a process may do
+ *
+ * Credentials, capabilities, seccomp, resource limits, scheduling, memory
+ * policy, personality, keyring, and the proof that they are in force. A leaf:
+ * used by create, by exec and by the guest agent, so the parts that apply a plan
+ * use no library and build with musl; only seccomp_compile.c needs libseccomp.
+ *
+ * Credentials are built from zero: nothing of the caller's is kept that the plan
+ * does not name (CVE-2022-29162, CVE-2022-36109, CVE-2026-30892).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spec/base/arena.h"
+#include "spec/base/error.h"
+#include "spec/base/log.h"
+#include "spec/spec.h"
+
+/* A compiled filter: what seccomp(SECCOMP_SET_MODE_FILTER) takes. */
+struct proc_seccomp {
+	const void *insns;   /* struct sock_filter[], NULL: no filter */
+	uint32_t n_insns;
+	uint32_t flags;      /* SECCOMP_FILTER_FLAG_*, NEW_LISTENER added when it notifies */
+	bool notifies;       /* has an SCMP_ACT_NOTIFY rule: loading yields a listener fd */
+};
+
+/*
+ * The program of a profile: from the cache when the same bytes were compiled
+ * before, else compiled by libseccomp and put there. cache_fd is a directory
+ * (0700, ours) or -1 for no cache. The key is the profile's own bytes, compared
+ * whole; libseccomp's version, the kernel release and the file's checksum must match.
+ * A damaged entry is compiled anew.
+ * -EINVAL with a pointer for what libseccomp or the kernel does not know.
+ */
+int proc_seccomp_get(const struct spec_seccomp *profile, int cache_fd, struct arena *a,
+		     const struct log *log, struct proc_seccomp *ret, struct error *err);
+
+/* Names for `features`, and libseccomp's version ("2.5.4"), or NULL when it cannot be opened. */
+void proc_seccomp_features(struct spec_features_seccomp *ret);
+const char *proc_seccomp_version(void);
+
+struct proc_plan {
+	const struct spec_process *spec;          /* borrowed */
+	const struct spec_memory_policy *memory_policy;
+	bool has_personality;
+	unsigned long personality;
+	struct proc_seccomp seccomp;
+	bool in_user_namespace;   /* setgroups may be denied, oom_score_adj not lowerable */
+	bool is_exec;             /* execCPUAffinity applies */
+	const char *keyring;      /* session keyring to join, NULL: keep the caller's */
+	uint64_t bounding, effective, permitted, inheritable, ambient;
+	bool has_caps;            /* false: capabilities absent, sets stay as they are */
+};
+
+struct proc_options {
+	const struct spec_linux *linux_; /* memory policy, personality; may be NULL */
+	const struct proc_seccomp *seccomp;
+	bool in_user_namespace;
+	bool is_exec;
+	const char *keyring;
+	const struct log *log;    /* unknown or ungrantable capabilities are warned about */
+};
+
+/* Pure: no system call except reading what the caller's bounding set allows to grant. */
+int proc_plan_make(const struct spec_process *spec, const struct proc_options *opt, struct arena *a,
+		   struct proc_plan *ret, struct error *err);
+
+/* One line per step, for --debug. */
+void proc_plan_print(const struct proc_plan *plan, struct buf *out);
+
+/*
+ * From outside, on the stub before it is released: rlimits (a hard limit can
+ * only be raised with the host's privilege) and oom_score_adj.
+ */
+int proc_apply_outside(const struct proc_plan *plan, pid_t pid, struct error *err);
+
+/* exec only: execCPUAffinity.initial on the calling child before it joins the cgroup, .final after; default: all CPUs. */
+int proc_apply_affinity(const struct proc_plan *plan, pid_t pid, bool joined_cgroup, struct error *err);
+
+/*
+ * In the child, root entered, as (container) root with all capabilities: keyring,
+ * scheduler, io priority, memory policy, personality, umask, then credentials,
+ * capabilities, no_new_privs and seccomp in the order their privileges demand:
+ * the filter is loaded before the capabilities go when no_new_privs is not set,
+ * and as the last step when it is. From then on only the system calls that the
+ * stub needs anyway are made.
+ *
+ * notify_sock: where a listener fd is sent (SCM_RIGHTS, one byte) when the
+ * filter notifies; the fd is closed here.
+ */
+int proc_apply(const struct proc_plan *plan, int notify_sock, struct error *err);
+
+/*
+ * Fail closed: reads /proc/<pid>/status from outside once the stub runs and
+ * compares ids, groups, the five capability sets, NoNewPrivs and Seccomp with the
+ * plan. Ids are compared only without a user namespace. -EPROTO names the first difference.
+ */
+int proc_verify(const struct proc_plan *plan, pid_t pid, struct error *err);
+
+/* The program for args[0]: itself when it has a slash, else looked up in PATH of env, as the calling user sees it.
+ * -ENOENT and -EACCES carry the texts engines match on. The result is in buf. */
+int proc_find_program(const struct spec_process *spec, char *buf, size_t size, struct error *err);

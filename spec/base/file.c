@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spec/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "spec/base/auto.h"
+#include "spec/base/buf.h"
+
+int file_write_at(int dir_fd, const char *name, const char *text, struct error *err)
+{
+	auto_close int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s for writing", name);
+	if (write(fd, text, strlen(text)) < 0)
+		return error_set(err, errno, "write \"%s\" to %s", text, name);
+	return 0;
+}
+
+ssize_t file_read_at(int dir_fd, const char *name, char *buf, size_t size, struct error *err)
+{
+	auto_close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s", name);
+
+	size_t used = 0;
+
+	/* A kernel file ends with a zero read; a full buffer may hide a rest. */
+	for (;;) {
+		ssize_t n = read(fd, buf + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(err, errno, "read %s", name);
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used == size)
+			return error_set(err, EFBIG, "read %s (more than %zu bytes)", name, size - 1);
+	}
+	buf[used] = '\0';
+	return (ssize_t)used;
+}
+
+int file_read_fd(int fd, const char *name, size_t max, struct buf *b, struct error *err)
+{
+	size_t start = b->len;
+
+	for (size_t step = 16384;; step = 65536) {
+		char *to = buf_reserve(b, step);
+		ssize_t n = read(fd, to, step);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(err, errno, "read %s", name);
+		b->len += (size_t)n;
+		b->data[b->len] = '\0';
+		if (b->len - start > max)
+			return error_rule(err, EFBIG, "%s is larger than %zu bytes", name, max);
+		if (n == 0)
+			return 0;
+	}
+}
+
+int file_open_regular(int dir_fd, const char *name, struct error *err)
+{
+	/* O_NONBLOCK: opening a fifo without a writer would wait forever. */
+	auto_close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s", name);
+
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "stat %s", name);
+	if (S_ISDIR(st.st_mode))
+		return error_set(err, EISDIR, "open %s", name);
+	if (!S_ISREG(st.st_mode))
+		return error_rule(err, EINVAL, "%s is not a regular file", name);
+	return TAKE_FD(fd);
+}
+
+int file_write_all(int fd, const char *name, const void *data, size_t n, struct error *err)
+{
+	for (const char *p = data; n > 0;) {
+		ssize_t w = write(fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return error_set(err, errno, "write %s", name);
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+int file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t n,
+		    struct error *err)
+{
+	char tmp[256];
+
+	if ((size_t)snprintf(tmp, sizeof(tmp), ".%s.tmp", name) >= sizeof(tmp))
+		return error_set(err, ENAMETOOLONG, "write %s", name);
+
+	auto_close int fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		return error_set(err, errno, "create %s", tmp);
+
+	int r = file_write_all(fd, tmp, data, n, err);
+
+	if (r == 0 && renameat(dir_fd, tmp, dir_fd, name) < 0)
+		r = error_set(err, errno, "rename %s to %s", tmp, name);
+	if (r < 0)
+		unlinkat(dir_fd, tmp, 0);
+	return r;
+}

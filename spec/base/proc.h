@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * proc - processes by pidfd, and procfs through a handle of our own
+ *
+ * A write to "/proc/self/attr/exec" that lands on a file the container put
+ * there is a write that did nothing (CVE-2019-16884) or did something else
+ * (CVE-2025-52881). So code that may run in sight of a container's mounts uses
+ * a detached procfs: fsopen("proc"), never attached anywhere, reached by
+ * openat2(RESOLVE_BENEATH|RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS) only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spec/base/error.h"
+
+enum procfs_scope {
+	PROCFS_PIDS, /* subset=pid: attr, uid_map, status, fd; no /proc/sys */
+	PROCFS_ALL,  /* the whole of it, for sysctl */
+};
+
+/* Makes a detached procfs of the caller's pid namespace. Returns a directory fd. */
+int procfs_open(enum procfs_scope scope, struct error *err);
+
+/* Opens name below a procfs fd, refusing links, over-mounted files and other filesystems. */
+int procfs_openat(int procfs_fd, const char *name, int flags, struct error *err);
+
+int procfs_write(int procfs_fd, const char *name, const char *text, struct error *err);
+
+/*
+ * What /proc/<pid>/stat says, read through the host's /proc (callers are in the
+ * host's mount namespace). -ESRCH when there is no such process.
+ */
+struct proc_stat {
+	char state;           /* 'R', 'S', 'Z', … */
+	uint64_t start_time;  /* field 22, clock ticks since boot: with the pid, names a process for good */
+};
+int proc_stat(pid_t pid, struct proc_stat *ret);
+
+/* pidfd_open(), then checks that the process still is the one that started at start_time: -ESRCH if not. */
+int proc_pidfd(pid_t pid, uint64_t start_time, struct error *err);
+
+int proc_pidfd_send(int pidfd, int signo);
+
+/* Waits until the process behind pidfd has exited. timeout_ms < 0 is not allowed. -ETIMEDOUT. */
+int proc_pidfd_wait(int pidfd, int timeout_ms);
