@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * runtime - a container's life
+ *
+ * Creates, starts, enters, signals, measures and deletes containers: it owns the
+ * state directory, the order of the stages, hooks, terminals, the exec'ed
+ * processes and the protocol between parent and child (stages.h). It hands the
+ * rooms below file descriptors and knows nothing of options or output formats.
+ *
+ * Each function is one command of a person or an engine; each may be killed at
+ * any moment and leaves a state that rt_delete(force) clears.
+ *
+ * Some sentences are searched for by engines ("container does not exist",
+ * "container not running", …): they stand in runtime/texts.h, with a test.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spec/base/arena.h"
+#include "spec/base/buf.h"
+#include "spec/base/error.h"
+#include "spec/base/log.h"
+#include "spec/spec.h"
+
+enum rt_isolation { RT_ISOLATION_DEFAULT, RT_ISOLATION_PROCESS, RT_ISOLATION_VM };
+
+/* What the global options say. Borrowed strings. */
+struct rt_context {
+	const char *root;         /* absolute state root, e.g. "/run/bulkhead" */
+	bool root_is_default;     /* --root was not given: a missing directory is an empty list */
+	bool systemd_cgroup;
+	enum rt_isolation isolation;
+	const struct log *log;
+};
+
+struct rt_create_options {
+	const char *id;
+	const char *bundle;          /* directory; NULL: "." */
+	const char *config;          /* file name in the bundle; NULL: "config.json" */
+	const char *console_socket;  /* NULL: none */
+	const char *pid_file;
+	const char *pidfd_socket;
+	bool no_pivot, no_new_keyring;
+	uint32_t preserve_fds;
+	bool detach;                 /* run: return once the program has started */
+	bool keep;                   /* run: do not delete after exit */
+	bool no_subreaper;
+};
+
+int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt, struct error *err);
+
+/* Create, start, wait, delete. *ret_status is the exit code as a shell reports it (128 + signal). */
+int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, int *ret_status,
+	   struct error *err);
+
+int rt_start(const struct rt_context *ctx, const char *id, struct error *err);
+
+enum rt_kill_scope { RT_KILL_INIT, RT_KILL_ALL };
+int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kill_scope scope,
+	    struct error *err);
+
+enum rt_delete_mode { RT_DELETE_STOPPED, RT_DELETE_FORCE };
+int rt_delete(const struct rt_context *ctx, const char *id, enum rt_delete_mode mode, struct error *err);
+
+struct rt_exec_options {
+	const char *id;
+	const char *process_file;     /* whole process object; NULL: the bundle's process, overridden by the rest */
+	char *const *args;            /* NULL-terminated; NULL with process_file */
+	const char *console_socket, *pid_file, *pidfd_socket, *cwd;
+	char *const *env;             /* further K=V, NULL-terminated; may be NULL */
+	bool tty, detach, ignore_paused;
+	bool has_uid, has_gid;
+	uint32_t uid, gid;
+	const uint32_t *additional_gids;
+	size_t n_additional_gids;
+	const char *process_label, *apparmor;
+	bool has_no_new_privs, no_new_privs;
+	char *const *caps;            /* "CAP_…" to add; NULL-terminated; may be NULL */
+	uint32_t preserve_fds;
+	const char *cgroup;           /* sub-cgroup of the container's; NULL: where init is */
+	bool no_subreaper;
+};
+
+/* *ret_status: the program's exit code, 0 when detached. */
+int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int *ret_status,
+	    struct error *err);
+
+int rt_pause(const struct rt_context *ctx, const char *id, struct error *err);
+int rt_resume(const struct rt_context *ctx, const char *id, struct error *err);
+
+/* Merges the given members over the container's current resources, writes them, keeps them in the state. */
+int rt_update(const struct rt_context *ctx, const char *id, const struct spec_resources *res,
+	      struct error *err);
+
+/* Appends the pretty state document, without a trailing newline. */
+int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, struct error *err);
+
+/* One line of `list`. */
+struct rt_summary {
+	const char *id, *status, *bundle, *rootfs, *created, *cgroup, *isolation;
+	pid_t pid;                    /* 0 when stopped */
+	uid_t owner;                  /* of the state directory */
+	const char *oci_version;
+	const struct spec_key_value *annotations;
+	size_t n_annotations;
+};
+
+/*
+ * Every container below the root, sorted by id. An entry that cannot be read is
+ * skipped with a warning in the log. A root that is missing is empty when it is the
+ * default one, else -ENOENT.
+ */
+int rt_list(const struct rt_context *ctx, struct arena *a, struct rt_summary **ret, size_t *ret_n,
+	    struct error *err);
+
+/* Host pids of the container's whole cgroup subtree. None for a stopped container. */
+int rt_pids(const struct rt_context *ctx, const char *id, struct arena *a, pid_t **ret, size_t *ret_n,
+	    struct error *err);
+
+/*
+ * `events`: calls emit with one JSON line each (no newline): statistics every
+ * interval_ns, OOM at once, until the container stops. once: one line of statistics.
+ */
+int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns, bool once,
+	      int (*emit)(const char *line, void *data), void *data, struct error *err);
+
+/* Is this id well-formed ([A-Za-z0-9_+.-]+, not "." or "..", at most 1024 bytes)? */
+int rt_check_id(const char *id, struct error *err);
