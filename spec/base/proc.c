@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes: who a pid is, and pidfds. procfs.c has the handle. */
+#include "spec/base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "spec/base/auto.h"
+#include "spec/base/parse.h"
+
+#define START_TIME_FIELD 22 /* proc_pid_stat(5) */
+
+/*
+ * The command name, field 2, is the process's own choice and may hold blanks and
+ * parentheses, even "1 (x) Z 5 (". Nothing behind it does: take the last one.
+ */
+static int parse_stat(char *text, struct proc_stat *ret)
+{
+	char *p = strrchr(text, ')');
+
+	if (!p || p[1] != ' ' || !p[2] || p[3] != ' ')
+		return -EPROTO;
+
+	char state = p[2];
+
+	p += 4; /* field 4 */
+	for (int field = 4; field < START_TIME_FIELD; field++) {
+		p = strchr(p, ' ');
+		if (!p)
+			return -EPROTO;
+		p++;
+	}
+	p[strcspn(p, " \n")] = '\0';
+
+	uint64_t start_time;
+
+	if (parse_u64(p, &start_time) < 0)
+		return -EPROTO;
+	ret->state = state;
+	ret->start_time = start_time;
+	return 0;
+}
+
+int proc_stat(pid_t pid, struct proc_stat *ret)
+{
+	char path[32], text[1024];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+
+	ssize_t n;
+
+	do {
+		n = read(fd, text, sizeof(text) - 1);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return parse_stat(text, ret);
+}
+
+int proc_pidfd(pid_t pid, uint64_t start_time, struct error *err)
+{
+	auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return error_set(err, errno, "pidfd_open %d", pid);
+
+	/* After the open: the pid cannot be given to another process while we hold this one. */
+	struct proc_stat st;
+	int r = proc_stat(pid, &st);
+
+	if (r < 0)
+		return error_set(err, -r, "read /proc/%d/stat", pid);
+	if (st.start_time != start_time)
+		return error_set(err, ESRCH, "find process %d started at tick %llu", pid,
+				 (unsigned long long)start_time);
+	return TAKE_FD(fd);
+}
+
+int proc_pidfd_send(int pidfd, int signo)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0 ? -errno : 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int proc_pidfd_wait(int pidfd, int timeout_ms)
+{
+	if (timeout_ms < 0)
+		return -EINVAL;
+
+	int64_t deadline = now_ms() + timeout_ms;
+
+	for (int64_t left = timeout_ms;; left = deadline - now_ms()) {
+		struct pollfd p = { .fd = pidfd, .events = POLLIN };
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			return p.revents & POLLNVAL ? -EBADF : 0;
+		if (n == 0)
+			return -ETIMEDOUT;
+	}
+}
