@@ -115,7 +115,12 @@ static void put_errno(char *buf, size_t size, size_t *pos, int code)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "%s", strerrordesc_np(code) ?: "unknown error");
+#ifdef __GLIBC__
+	const char *desc = strerrordesc_np(code); /* never translated */
+#else
+	const char *desc = strerror(code); /* translated by setlocale(), which we do not call */
+#endif
+	snprintf(text, sizeof(text), "%s", desc ? desc : "unknown error");
 	if (islower((unsigned char)text[1]))
 		text[0] = (char)tolower((unsigned char)text[0]);
 	put(buf, size, pos, text);

@@ -7,13 +7,13 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "spec/base/auto.h"
+#include "spec/base/mountapi.h"
 
 #define PROC_ROOT_INO 1 /* include/linux/proc_ns.h: part of procfs's ABI */
 
@@ -47,7 +47,7 @@ int procfs_open(enum procfs_scope scope, struct error *err)
 	if (fs_fd < 0)
 		return error_set(err, errno, "fsopen proc");
 
-	/* subset= came with Linux 5.8; without it there is more in reach than we need, no less safety of ours. */
+	/* subset= came with Linux 5.8; without it more is in reach than we need, and no less safe. */
 	if (scope == PROCFS_PIDS && fsconfig(fs_fd, FSCONFIG_SET_STRING, "subset", "pid", 0) < 0 &&
 	    errno != EINVAL)
 		return error_set(err, errno, "fsconfig proc subset=pid");
