@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this host has. The only source of skips, and it never asks the runtime under test.
+
+A feature is probed on the kernel or the disk directly. When it is there, a test that
+needs it runs and has to pass; so a runtime that cannot do something can never turn that
+into a skip.
+"""
+
+import functools
+import os
+import shutil
+import stat
+import subprocess
+
+import linux
+
+
+def v2_tree():
+    """Mount point of the cgroup v2 tree as this process sees it."""
+    for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        if os.path.exists(f"{path}/cgroup.procs") and os.path.exists(f"{path}/cgroup.controllers"):
+            return path
+    return None
+
+
+def is_unified():
+    return v2_tree() == "/sys/fs/cgroup"
+
+
+def controllers():
+    return linux.read(f"{v2_tree()}/cgroup.controllers", "").split()
+
+
+def _controller(name):
+    return name in controllers()
+
+
+def _filesystem(name):
+    return name in linux.read("/proc/filesystems").split()
+
+
+@functools.lru_cache(None)
+def _capability(number):
+    for line in linux.read("/proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> number & 1)
+    return False
+
+
+@functools.lru_cache(None)
+def _new_namespace(flag):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            linux.unshare(flag)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@functools.lru_cache(None)
+def _idmapped_mounts():
+    """Can a bind mount of the file system below /tmp be id-mapped? (util-linux may lack X-mount.idmap.)"""
+    kernel = tuple(int(n) for n in os.uname().release.split("-")[0].split(".")[:2])
+    found = subprocess.run(["stat", "-f", "-c", "%T", "/tmp"], capture_output=True, text=True, check=False)
+    supported = {"ext2/ext3": (5, 12), "xfs": (5, 12), "btrfs": (5, 15), "tmpfs": (6, 3), "overlayfs": (99, 0)}
+    return kernel >= supported.get(found.stdout.strip(), (99, 0))
+
+
+def _character_device(path):
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _program(name):
+    return shutil.which(name) is not None
+
+
+FEATURES = {
+    "root": lambda: os.geteuid() == 0,
+    "cgroup v2": lambda: v2_tree() is not None,
+    "hybrid cgroups": lambda: v2_tree() is not None and not is_unified(),
+    "unified cgroups": is_unified,
+    "time namespace": lambda: _new_namespace(linux.CLONE_NEWTIME),
+    "user namespace": lambda: _new_namespace(linux.CLONE_NEWUSER),
+    "idmapped mounts": _idmapped_mounts,
+    "overlay": lambda: _filesystem("overlay"),
+    "mqueue": lambda: _filesystem("mqueue"),
+    "CAP_SYS_RESOURCE": lambda: _capability(24),
+    "CAP_SYS_NICE": lambda: _capability(23),
+    "two cpus": lambda: len(os.sched_getaffinity(0)) >= 2,
+    "strace": lambda: _program("strace"),
+    "AppArmor": lambda: linux.read("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
+    "no AppArmor": lambda: not linux.read("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
+    "no SELinux": lambda: not os.path.exists("/sys/fs/selinux/enforce"),
+    "no resctrl": lambda: not os.path.exists("/sys/fs/resctrl/schemata"),
+    "resctrl": lambda: os.path.exists("/sys/fs/resctrl/schemata"),
+    "kvm": lambda: _character_device("/dev/kvm"),
+    "dockerd": lambda: _program("dockerd") and _program("containerd") and _program("docker"),
+    "containerd": lambda: _program("containerd") and _program("ctr"),
+    "podman": lambda: _program("podman") and _program("conmon"),
+    "iptables": lambda: _program("iptables"),
+}
+
+SENTENCES = {
+    "root": "the tests do not run as root",
+    "CAP_SYS_RESOURCE": "this host's root has no CAP_SYS_RESOURCE",
+}
+
+
+def lacks(feature):
+    """None when the host has the feature, else the reason for a skip."""
+    if feature.startswith("controller "):
+        name = feature.split()[1]
+        if _controller(name):
+            return None
+        where = "unified" if is_unified() else "hybrid"
+        return f"the v2 tree of this {where} host has no {name} controller"
+    if feature.startswith("no controller "):
+        name = feature.split()[2]
+        return f"the v2 tree has a {name} controller" if _controller(name) else None
+    if FEATURES[feature]():
+        return None
+    return SENTENCES.get(feature, f"this host has no {feature}" if not feature.startswith("no ")
+                         else f"this host has {feature[3:]}")
