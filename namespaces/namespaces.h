@@ -22,9 +22,14 @@
  *   parent  ns_write_maps()       only when ns_needs_maps(); the child waits for it
  *   child   ns_become_root()      ids 0 of a new or joined user namespace; unshares the cgroup namespace
  *   parent  ns_move_net_devices() any time after the clone
+ *   parent  ns_restore_parent()   before it starts another child
  *   child   ns_build_root()       everything that runtime hooks may look at: root, mounts, devices, links
  *   child   ns_console()          when process.terminal
- *   child   ns_enter_root()       pivot (or chroot), then host name, sysctl, masks, read-only paths, read-only root
+ *   child   ns_enter_root()       host name, sysctl, masks, read-only paths, read-only root, pivot (or chroot)
+ *
+ * From ns_build_root() on the umask is 0, and the root may be read-only after
+ * ns_enter_root(): a missing process.cwd is made between the two, below ns_root_fd().
+ * After ns_enter_root() the working directory is the root.
  *
  * In the child no function allocates from the heap after the clone except from
  * the plan's arena. Mount fds stay open (CLOEXEC) until the final execve: closing
@@ -79,14 +84,22 @@ bool ns_needs_maps(const struct ns_plan *plan);
 
 /*
  * A user namespace is joined by path while others are new: these must belong to
- * it, so the first child joins and clones once more (CLONE_PARENT) for init.
- * ns_clone_flags() then holds the flags of the second clone; the first uses none.
+ * it, so the first child joins and clones once more (CLONE_PARENT) for init. The
+ * same holds when the user namespace is new and others are joined: only a process
+ * of the host's may enter these. ns_clone_flags() then holds the flags of the
+ * second clone; the first uses none. ns_join() is called in the first child only.
  */
 bool ns_needs_second_clone(const struct ns_plan *plan);
 
 int ns_prepare(struct ns_plan *plan, struct error *err);
 int ns_write_maps(const struct ns_plan *plan, pid_t pid, struct error *err);
 int ns_move_net_devices(const struct ns_plan *plan, pid_t pid, struct error *err);
+
+/*
+ * Parent, any time after the clone: its further children (hooks) are born in the
+ * runtime's own pid and time namespaces again. Free when ns_prepare() left neither.
+ */
+int ns_restore_parent(struct ns_plan *plan, struct error *err);
 
 int ns_join(struct ns_plan *plan, struct error *err);
 int ns_become_root(struct ns_plan *plan, struct error *err);
