@@ -369,28 +369,42 @@ static const yajl_callbacks callbacks = {
 	.yajl_end_array = on_close,
 };
 
+/*
+ * Where the text that yajl did not like begins, from its words: it stands behind
+ * a token, behind a byte that begins none, or on the bad byte of a string.
+ */
+static size_t place_of(const struct reader *r, const char *why, bool is_token)
+{
+	size_t begin = next_begin(r);
+	size_t at = yajl_get_bytes_consumed(r->yajl);
+
+	if (r->is_finishing)
+		return r->n;
+	if (at == 0 || strstr(why, "inside"))
+		return at;
+	if (is_token)
+		return strchr(",:[]{}", r->text[at - 1]) ? at - 1 : begin;
+	return begin < at && !strstr(why, "invalid char") ? begin : at - 1;
+}
+
 /* Turns yajl's "parse error: premature EOF\n" into ours, with the place. */
 static void refuse_syntax(struct reader *r)
 {
-	size_t at = r->is_finishing ? r->n : yajl_get_bytes_consumed(r->yajl);
-	char *why = (char *)yajl_get_error(r->yajl, 0, NULL, 0);
-	bool is_token = strncmp(why, "parse", 5) == 0;
-	char *detail = strstr(why, ": ");
+	char *words = (char *)yajl_get_error(r->yajl, 0, NULL, 0);
+	char *why = strstr(words, ": ");
+	bool is_token = strncmp(words, "parse", 5) == 0;
 
-	why = detail ? detail + 2 : why;
-	why[strcspn(why, "\n")] = '\0';
-	if (!r->is_finishing && at > 0) {
-		/* yajl stands behind the byte or the token that it did not like. */
-		size_t begin = next_begin(r);
+	why = why ? why + 2 : words;
 
-		at--;
-		if (is_token && begin < at && !strchr(",:[]{}", r->text[at]))
-			at = begin;
-	}
-	refuse(r, at, "%s", why);
+	size_t n = strcspn(why, "\n");
+
+	if (n > 0 && why[n - 1] == '.')
+		n--;
+	why[n] = '\0';
+	refuse(r, place_of(r, why, is_token), "%s", why);
 }
 
-/* Only what yajl would let through: it has its own words for the rest. */
+/* Before yajl, which lets overlong forms and surrogates through. */
 static bool check_utf8(struct reader *r)
 {
 	for (size_t i = 0; i < r->n;) {
