@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroups/cgroups.h"
+#include "cli/check.h"
+#include "spec/base/auto.h"
+
+/* A child born in our own cgroup: asks for the mechanism, changes nothing. */
+static int probe_clone_into(const void *arg)
+{
+	const int *cgroup_fd = arg;
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)*cgroup_fd,
+	};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid < 0)
+		return errno;
+	if (pid == 0)
+		_exit(0);
+	return waitpid((pid_t)pid, NULL, 0) < 0 ? errno : 0;
+}
+
+/* "return 1": every device is allowed. Loaded, attached nowhere. */
+static int probe_device_program(const void *arg)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.insns = (uint64_t)(uintptr_t)insns,
+		.insn_cnt = ARRAY_SIZE(insns),
+		.license = (uint64_t)(uintptr_t) "Apache-2.0",
+	};
+	auto_close int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	(void)arg;
+	return fd < 0 ? errno : 0;
+}
+
+static void check_controllers(struct check *c, struct cg_host *host)
+{
+	static const enum cg_controller wanted[] = { CG_CPU, CG_CPUSET, CG_MEMORY, CG_PIDS, CG_IO };
+	auto_buf struct buf have = BUF_INIT;
+	auto_buf struct buf lack = BUF_INIT;
+	unsigned set = 0;
+
+	if (cg_controllers(host, &set, NULL) < 0)
+		set = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		struct buf *to = set & wanted[i] ? &have : &lack;
+
+		buf_printf(to, "%s%s", to->len ? ", " : "", cg_controller_name(wanted[i]));
+	}
+	if (!lack.len) {
+		check_add(c, CHECK_OK, CHECK_OPTIONAL, "cgroup controllers", "%s", have.data);
+		return;
+	}
+	check_add(c, CHECK_WARN, CHECK_OPTIONAL, "cgroup controllers", "%s%scannot limit: %s",
+		  have.len ? have.data : "", have.len ? "; " : "", lack.data);
+	if (host->layout == CG_HYBRID)
+		check_remedy(c, "boot with systemd.unified_cgroup_hierarchy=1, or cgroup_no_v1=all, to "
+				"bind the controllers to version 2");
+}
+
+static void check_clone_into(struct check *c, const struct cg_host *host)
+{
+	char path[4096];
+	struct error err = ERROR_INIT;
+	int code;
+
+	if (cg_path_of_pid(getpid(), path, sizeof(path), &err) < 0) {
+		code = err.code;
+	} else {
+		auto_close int fd = cg_open(host, path, &err);
+
+		code = fd < 0 ? err.code : check_in_child(probe_clone_into, &fd);
+	}
+	check_add_errno(c, code, CHECK_MISSING, CHECK_NEEDED, "clone3",
+			"start a process inside a cgroup");
+}
+
+void check_cgroups(struct check *c)
+{
+	struct cg_host host;
+	struct error err = ERROR_INIT;
+
+	if (cg_host_open(&host, &err) < 0) {
+		char line[1024];
+
+		error_line(&err, line, sizeof(line));
+		check_add(c, CHECK_MISSING, CHECK_NEEDED, "cgroup v2", "%s", line);
+		if (err.hint[0])
+			check_remedy(c, "%s", err.hint);
+		return;
+	}
+	check_add(c, CHECK_OK, CHECK_NEEDED, "cgroup v2", "%s, at %s", cg_layout_text(host.layout),
+		  host.mount_point);
+	check_controllers(c, &host);
+	check_clone_into(c, &host);
+	cg_host_close(&host);
+	check_add_errno(c, check_in_child(probe_device_program, NULL), CHECK_MISSING, CHECK_OPTIONAL,
+			"device filter", "load a cgroup device program");
+}

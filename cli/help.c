@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * help - the help text, made from the option table
+ *
+ * The first two lines of each text are searched for by tests of other runtimes:
+ * "NAME:" and "   bulkhead create - …".
+ */
+
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/options.h"
+
+static void add_option(struct buf *out, const struct cli_option *o, size_t width)
+{
+	size_t start = out->len;
+	const char *arg = o->arg ? " " : "";
+
+	buf_printf(out, "   --%s%s%s", o->name, arg, o->arg ? o->arg : "");
+	if (o->alias)
+		buf_printf(out, ", -%s%s%s", o->alias, arg, o->arg ? o->arg : "");
+
+	size_t used = out->len - start;
+
+	buf_printf(out, "%*s%s\n", used < width ? (int)(width - used) : 2, "", o->help);
+}
+
+static void add_options(struct buf *out, const struct cli_option *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(options[i].flags & (OPT_HIDDEN | OPT_OBSOLETE)))
+			add_option(out, &options[i], 36);
+	add_option(out, &cli_help_option, 36);
+}
+
+void cli_help_program(struct buf *out)
+{
+	size_t n;
+	const struct cli_verb *verbs = cli_verbs(&n);
+
+	buf_puts(out, "NAME:\n"
+		      "   " CLI_NAME " - Open Container Initiative runtime\n"
+		      "\n"
+		      "USAGE:\n"
+		      "   " CLI_NAME " [global options] COMMAND [command options] [arguments...]\n"
+		      "\n"
+		      "VERSION:\n   ");
+	buf_puts(out, cli_version);
+	buf_puts(out, "\n\nCOMMANDS:\n");
+	for (size_t i = 0; i < n; i++)
+		if (!(verbs[i].flags & VERB_HIDDEN))
+			buf_printf(out, "   %-12s%s\n", verbs[i].name, verbs[i].brief);
+
+	buf_puts(out, "\nGLOBAL OPTIONS:\n");
+	const struct cli_option *globals = cli_globals(&n);
+
+	add_options(out, globals, n);
+}
+
+/* Indents each line of text by three blanks. */
+static void add_paragraph(struct buf *out, const char *text)
+{
+	for (;;) {
+		size_t n = strcspn(text, "\n");
+
+		buf_puts(out, "   ");
+		buf_add(out, text, n);
+		buf_putc(out, '\n');
+		if (!text[n])
+			return;
+		text += n + 1;
+	}
+}
+
+void cli_help_verb(struct buf *out, const struct cli_verb *verb)
+{
+	buf_printf(out, "NAME:\n   " CLI_NAME " %s - %s\n\n", verb->name, verb->brief);
+	buf_printf(out, "USAGE:\n   " CLI_NAME " %s [command options]%s%s\n", verb->name,
+		   *verb->operands ? " " : "", verb->operands);
+	if (verb->about) {
+		buf_puts(out, "\nDESCRIPTION:\n");
+		add_paragraph(out, verb->about);
+	}
+	buf_puts(out, "\nOPTIONS:\n");
+	add_options(out, verb->options, verb->n_options);
+}
+
+/* Number of single-letter edits from a to b (Levenshtein), for words of our length. */
+static unsigned distance(const char *a, const char *b)
+{
+	enum { LONGEST = 24 };
+	unsigned row[LONGEST + 1];
+	size_t m = strlen(a);
+	size_t n = strlen(b);
+
+	if (m > LONGEST || n > LONGEST)
+		return LONGEST;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= m; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *cli_nearest_verb(const char *name)
+{
+	size_t n;
+	const struct cli_verb *verbs = cli_verbs(&n);
+	const char *nearest = NULL;
+	unsigned least = 3;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned d = distance(name, verbs[i].name);
+
+		if (d < least && d < strlen(name) && !(verbs[i].flags & VERB_HIDDEN)) {
+			least = d;
+			nearest = verbs[i].name;
+		}
+	}
+	return nearest;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
+
+#include <string.h>
+
+#include "cli/cli.h"
+#include "spec/base/auto.h"
+
+const struct cli_option cli_help_option = { "help", "h", CLI_FLAG, NULL, "show help", 0 };
+
+static const struct cli_option globals[] = {
+	{ "root", NULL, CLI_DIR, "DIR", "directory for the state of containers", 0 },
+	{ "log", NULL, CLI_PATH, "FILE", "append warnings and errors to FILE", 0 },
+	{ "log-format", NULL, CLI_CHOICE, "text|json", "form of the log's records (default: text)", 0 },
+	{ "log-level", NULL, CLI_CHOICE, "error|warning|info|debug",
+	  "least grave record to write (default: warning)", 0 },
+	{ "debug", NULL, CLI_FLAG, NULL, "the same as --log-level debug", 0 },
+	{ "isolation", NULL, CLI_CHOICE, "process|vm|default", "the wall around new containers", 0 },
+	{ "cgroup-manager", NULL, CLI_CHOICE, "cgroupfs|systemd|disabled",
+	  "who makes cgroups (default: cgroupfs)", 0 },
+	{ "systemd-cgroup", NULL, CLI_FLAG, NULL, "the same as --cgroup-manager systemd", 0 },
+	{ "rootless", NULL, CLI_CHOICE, "true|false|auto", "accepted for other callers' sake", 0 },
+	{ "version", "v", CLI_FLAG, NULL, "print the version", 0 },
+};
+
+#define BUNDLE { "bundle", "b", CLI_DIR, "DIR", "the bundle (default: the current directory)", 0 }
+#define CONSOLE_SOCKET \
+	{ "console-socket", NULL, CLI_PATH, "PATH", \
+	  "unix socket that receives the terminal's master end", 0 }
+#define PID_FILE { "pid-file", NULL, CLI_PATH, "FILE", "write the process id to FILE", 0 }
+#define PIDFD_SOCKET \
+	{ "pidfd-socket", NULL, CLI_PATH, "PATH", "unix socket that receives a pidfd of the process", 0 }
+#define PRESERVE_FDS \
+	{ "preserve-fds", NULL, CLI_NUMBER, "N", "hand file descriptors 3 to 2+N to the program", 0 }
+#define NO_SUBREAPER \
+	{ "no-subreaper", NULL, CLI_FLAG, NULL, "do not adopt the container's orphans", 0 }
+#define DETACH { "detach", "d", CLI_FLAG, NULL, "return once the program has started", 0 }
+
+#define CREATE_OPTIONS \
+	BUNDLE, { "config", "f", CLI_PATH, "FILE", "name of the configuration (default: config.json)", 0 }, \
+	CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, \
+	{ "no-pivot", NULL, CLI_FLAG, NULL, "chroot instead of pivot_root, for a root on a ramdisk", 0 }, \
+	{ "no-new-keyring", NULL, CLI_FLAG, NULL, "keep the caller's session keyring", 0 }, \
+	PRESERVE_FDS
+
+static const struct cli_option create_options[] = { CREATE_OPTIONS };
+
+static const struct cli_option run_options[] = {
+	CREATE_OPTIONS,
+	DETACH,
+	{ "keep", NULL, CLI_FLAG, NULL, "do not delete the container when it ends", 0 },
+	NO_SUBREAPER,
+};
+
+static const struct cli_option kill_options[] = {
+	{ "all", "a", CLI_FLAG, NULL, "signal every process; a stopped container is no error",
+	  OPT_HIDDEN },
+};
+
+static const struct cli_option delete_options[] = {
+	{ "force", "f", CLI_FLAG, NULL, "kill it first; an unknown id is no error", 0 },
+};
+
+static const struct cli_option exec_options[] = {
+	{ "process", "p", CLI_PATH, "FILE", "read a whole `process` object from FILE", 0 },
+	CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, DETACH,
+	{ "tty", "t", CLI_FLAG, NULL, "give the program a terminal", 0 },
+	{ "cwd", NULL, CLI_TEXT, "DIR", "working directory inside the container", 0 },
+	{ "env", "e", CLI_LIST, "KEY=VALUE", "set a variable (may be repeated)", 0 },
+	{ "user", "u", CLI_TEXT, "UID[:GID]", "run as these ids", 0 },
+	{ "additional-gids", "g", CLI_LIST, "GID", "add a supplementary group (may be repeated)", 0 },
+	{ "cap", "c", CLI_LIST, "CAP", "add a capability (may be repeated)", 0 },
+	{ "no-new-privs", NULL, CLI_FLAG, NULL, "forbid gaining privileges by execve", 0 },
+	{ "process-label", NULL, CLI_TEXT, "LABEL", "SELinux label of the program", 0 },
+	{ "apparmor", NULL, CLI_TEXT, "PROFILE", "AppArmor profile of the program", 0 },
+	{ "cgroup", NULL, CLI_TEXT, "PATH", "run in this sub-cgroup of the container", 0 },
+	{ "ignore-paused", NULL, CLI_FLAG, NULL, "allow it in a paused container", 0 },
+	PRESERVE_FDS, NO_SUBREAPER,
+};
+
+static const struct cli_option list_options[] = {
+	{ "format", "f", CLI_CHOICE, "table|json", "form of the output (default: table)", 0 },
+	{ "quiet", "q", CLI_FLAG, NULL, "print the ids only", 0 },
+};
+
+static const struct cli_option ps_options[] = {
+	{ "format", "f", CLI_CHOICE, "table|json", "form of the output (default: table)", 0 },
+};
+
+static const struct cli_option events_options[] = {
+	{ "interval", NULL, CLI_TEXT, "DURATION", "time between statistics (default: 5s)", 0 },
+	{ "stats", NULL, CLI_FLAG, NULL, "print statistics once and end", 0 },
+};
+
+static const struct cli_option update_options[] = {
+	{ "resources", "r", CLI_PATH, "FILE",
+	  "read a `resources` object from FILE, or from standard input when FILE is -", 0 },
+	{ "blkio-weight", NULL, CLI_TEXT, "N", "share of block I/O, 10 to 1000", 0 },
+	{ "cpu-period", NULL, CLI_TEXT, "USEC", "length of a CPU quota's period", 0 },
+	{ "cpu-quota", NULL, CLI_TEXT, "USEC", "CPU time per period; -1: no limit", 0 },
+	{ "cpu-burst", NULL, CLI_TEXT, "USEC", "unused CPU time that may be saved up", 0 },
+	{ "cpu-share", NULL, CLI_TEXT, "N", "share of CPU time, 2 to 262144", 0 },
+	{ "cpu-idle", NULL, CLI_TEXT, "0|1", "1: run only when nothing else wants the CPU", 0 },
+	{ "cpuset-cpus", NULL, CLI_TEXT, "LIST", "CPUs to run on", 0 },
+	{ "cpuset-mems", NULL, CLI_TEXT, "LIST", "memory nodes to allocate from", 0 },
+	{ "memory", NULL, CLI_TEXT, "BYTES", "memory limit; -1: none", 0 },
+	{ "memory-reservation", NULL, CLI_TEXT, "BYTES", "memory to protect from reclaim", 0 },
+	{ "memory-swap", NULL, CLI_TEXT, "BYTES", "memory and swap together; -1: no limit", 0 },
+	{ "pids-limit", NULL, CLI_TEXT, "N", "number of processes; -1: no limit", 0 },
+	{ "cpu-rt-period", NULL, CLI_TEXT, "USEC", "not in cgroup v2", OPT_HIDDEN },
+	{ "cpu-rt-runtime", NULL, CLI_TEXT, "USEC", "not in cgroup v2", OPT_HIDDEN },
+	{ "l3-cache-schema", NULL, CLI_TEXT, "SCHEMA", "not supported yet", OPT_HIDDEN },
+	{ "mem-bw-schema", NULL, CLI_TEXT, "SCHEMA", "not supported yet", OPT_HIDDEN },
+	{ "kernel-memory", NULL, CLI_TEXT, "BYTES", "has no effect", OPT_OBSOLETE },
+	{ "kernel-memory-tcp", NULL, CLI_TEXT, "BYTES", "has no effect", OPT_OBSOLETE },
+};
+
+static const struct cli_option spec_options[] = {
+	BUNDLE,
+	{ "file", "f", CLI_TEXT, "FILE", "name of the configuration (default: config.json)", 0 },
+	{ "rootless", NULL, CLI_FLAG, NULL, "for a caller who is not root", 0 },
+};
+
+static const struct cli_option check_options[] = {
+	{ "format", "f", CLI_CHOICE, "text|json", "form of the output (default: text)", 0 },
+};
+
+static const struct cli_option completion_options[] = {
+	{ "options", NULL, CLI_FLAG, NULL, "print the table of options", OPT_HIDDEN },
+};
+
+#define OPTIONS(a) .options = (a), .n_options = ARRAY_SIZE(a)
+
+static const struct cli_verb verbs[] = {
+	{ "create", "make a container that waits for start", "ID", 1, 1, VERB_MAKES_ROOT,
+	  OPTIONS(create_options),
+	  "Builds the container that the bundle's config.json describes, up to the point where\n"
+	  "its program would be executed. `start` executes it, `delete` takes the container down.",
+	  "bulkhead create failed", 1, cmd_create },
+	{ "start", "execute the program of a created container", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1,
+	  cmd_start },
+	{ "run", "create, start, wait and delete", "ID", 1, 1, VERB_MAKES_ROOT, OPTIONS(run_options),
+	  "Ends with the program's exit status, or with 128 plus the number of the signal that\n"
+	  "ended it. Signals are passed on to the program.",
+	  "bulkhead run failed", 1, cmd_run },
+	{ "state", "print the state of a container as JSON", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1,
+	  cmd_state },
+	{ "kill", "send a signal to a container's first process", "ID [SIGNAL]", 1, 2, VERB_ENDS_AT_ID,
+	  OPTIONS(kill_options),
+	  "SIGNAL is a number or a name with or without SIG, in any case. The default is TERM.", NULL,
+	  1, cmd_kill },
+	{ "delete", "remove a stopped container", "ID", 1, 1, 0, OPTIONS(delete_options), NULL, NULL, 1,
+	  cmd_delete },
+	{ "exec", "execute a further program in a container", "ID COMMAND [ARG...]", 1, -1,
+	  VERB_ENDS_AT_ID, OPTIONS(exec_options),
+	  "Everything after ID belongs to COMMAND. With --process there is no COMMAND. Without it\n"
+	  "the program gets the environment, user and limits of the container's `process`, as far\n"
+	  "as no option says otherwise. Ends with the program's exit status, and with 255 when the\n"
+	  "program could not be started.",
+	  "exec failed", 255, cmd_exec },
+	{ "list", "list the containers", "", 0, 0, 0, OPTIONS(list_options), NULL, NULL, 1, cmd_list },
+	{ "ps", "list the processes of a container", "ID [PS-OPTION...]", 1, -1, VERB_ENDS_AT_ID,
+	  OPTIONS(ps_options),
+	  "Runs the host's ps(1), with -ef when no option of it is given, and prints the rows of\n"
+	  "the container's processes. The output must have a PID column.",
+	  NULL, 1, cmd_ps },
+	{ "pause", "freeze every process of a container", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1,
+	  cmd_pause },
+	{ "resume", "let a paused container go on", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1, cmd_resume },
+	{ "update", "change the resource limits of a container", "ID", 1, 1, 0, OPTIONS(update_options),
+	  "BYTES takes the suffixes k, m, g and t. What is not named keeps its value. With\n"
+	  "--resources the other options are ignored. When one limit cannot be set, those set\n"
+	  "before it are put back.",
+	  NULL, 1, cmd_update },
+	{ "events", "print statistics and out-of-memory events", "ID", 1, 1, 0, OPTIONS(events_options),
+	  "One JSON object a line, until the container stops.", NULL, 1, cmd_events },
+	{ "spec", "write a config.json to start from", "", 0, 0, 0, OPTIONS(spec_options), NULL, NULL, 1,
+	  cmd_spec },
+	{ "features", "print what this runtime supports as JSON", "", 0, 0, 0, NULL, 0,
+	  "The document is that of the OCI runtime specification, section Features.", NULL, 1,
+	  cmd_features },
+	{ "check", "tell what this host can do for containers", "", 0, 0, 0, OPTIONS(check_options),
+	  "Tries each kernel feature and says, one a line, whether it works, and what to do when it\n"
+	  "does not. The exit status is 0 when containers in namespaces can run here.",
+	  NULL, 1, cmd_check },
+	{ "completion", "print a shell's completion script", "bash|zsh|fish", 0, 1, 0,
+	  OPTIONS(completion_options), "For example: source <(bulkhead completion bash)", NULL, 1,
+	  cmd_completion },
+	{ "checkpoint", "save a running container (not supported yet)", "ID", 0, -1, VERB_UNPARSED, NULL,
+	  0, NULL, NULL, 1, cmd_checkpoint },
+	{ "restore", "continue a saved container (not supported yet)", "ID", 0, -1, VERB_UNPARSED, NULL, 0,
+	  NULL, "bulkhead restore failed", 1, cmd_restore },
+	{ "help", "show help", "[COMMAND]", 0, 1, 0, NULL, 0, NULL, NULL, 3, cmd_help },
+	{ "h", "show help", "[COMMAND]", 0, 1, VERB_HIDDEN, NULL, 0, NULL, NULL, 3, cmd_help },
+};
+
+const struct cli_option *cli_globals(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(globals);
+	return globals;
+}
+
+const struct cli_verb *cli_verbs(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(verbs);
+	return verbs;
+}
+
+const struct cli_verb *cli_verb_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/report.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "spec/base/file.h"
+
+/*
+ * A message carries names from config.json and from the command line. Control
+ * characters in them would drive the reader's terminal.
+ */
+static void add_printable(struct buf *out, const char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '\n')
+			buf_puts(out, "\\n");
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(out, "\\x%02x", c);
+		else
+			buf_putc(out, *s);
+	}
+}
+
+static void add_chain(struct buf *out, const struct error *err)
+{
+	char line[sizeof(err->text) + 512];
+
+	error_line(err, line, sizeof(line));
+	add_printable(out, line);
+}
+
+/* "/mounts/0" is a place in config.json unless another file is named before it. */
+static void add_place(struct buf *out, const struct error *err)
+{
+	if (err->at[0] == '/')
+		buf_puts(out, "config.json ");
+	add_printable(out, err->at);
+}
+
+void report_text(struct buf *out, const char *prefix, const struct error *err)
+{
+	bool names_us = prefix && !strncmp(prefix, CLI_NAME, strlen(CLI_NAME));
+
+	if (!names_us)
+		buf_puts(out, CLI_NAME ": ");
+	if (prefix)
+		buf_printf(out, "%s: ", prefix);
+	add_chain(out, err);
+
+	const char *name = err->quiet ? NULL : strerrorname_np(err->code);
+
+	if (name)
+		buf_printf(out, " (%s)", name);
+	if (err->at[0]) {
+		buf_puts(out, "\n  at:   ");
+		add_place(out, err);
+	}
+	if (err->hint[0]) {
+		buf_puts(out, "\n  hint: ");
+		add_printable(out, err->hint);
+	}
+	buf_putc(out, '\n');
+}
+
+void report_line(struct buf *out, const char *prefix, const struct error *err)
+{
+	if (prefix)
+		buf_printf(out, "%s: ", prefix);
+	add_chain(out, err);
+	if (err->at[0]) {
+		buf_puts(out, " (at ");
+		add_place(out, err);
+		buf_putc(out, ')');
+	}
+	if (err->hint[0]) {
+		buf_puts(out, "; hint: ");
+		add_printable(out, err->hint);
+	}
+}
+
+void report_error(const struct report *report, const struct error *err)
+{
+	auto_buf struct buf text = BUF_INIT;
+
+	if (report->log_is_file || report->log->format == LOG_JSON) {
+		report_line(&text, report->prefix, err);
+		log_at(report->log, LOG_ERROR, "%s", text.data);
+		buf_reset(&text);
+	}
+	if (report->log_is_file || report->log->format == LOG_TEXT) {
+		report_text(&text, report->prefix, err);
+		file_write_all(STDERR_FILENO, "standard error", text.data, text.len, NULL);
+	}
+}
