@@ -338,10 +338,12 @@ struct spec_linux {
 	struct spec_strings masked_paths, readonly_paths;
 	const char *mount_label;        /* NULL when absent or empty */
 	bool has_personality;
-	unsigned long personality; /* PER_LINUX, PER_LINUX32 */
+	bool has_personality_flags; /* none is defined: warned about */
+	unsigned long personality;  /* PER_LINUX, PER_LINUX32 */
 };
 
-struct spec_vm { /* vm; only read when the VM wall is asked for */
+struct spec_vm { /* vm; only read when the VM wall is asked for, after spec_validate_vm() */
+	bool has_hypervisor, has_image; /* the objects are there */
 	const char *hypervisor_path;
 	struct spec_strings hypervisor_parameters;
 	const char *kernel_path, *kernel_initrd;
@@ -385,6 +387,15 @@ int spec_parse(const char *text, size_t n, struct arena *a, struct spec **ret, s
  */
 int spec_validate(const struct spec *spec, const struct log *log, struct error *err);
 
+/*
+ * The rules of the vm object, for the VM wall only: a vm object never disturbs a
+ * container of processes. Success when there is no vm object.
+ */
+int spec_validate_vm(const struct spec *spec, struct error *err);
+
+/* The rules of a process whose members were changed since it was parsed (exec --cwd, --env). */
+int spec_validate_process(const struct spec_process *process, const struct log *log, struct error *err);
+
 /* A bare `process` object, as `exec --process FILE` gets it: parsed and validated alone. */
 int spec_parse_process(const char *text, size_t n, struct arena *a, const struct log *log,
 		       struct spec_process **ret, struct error *err);
@@ -402,6 +413,14 @@ const char *spec_ns_name(enum spec_ns_kind kind);
 unsigned long spec_ns_flag(enum spec_ns_kind kind);
 /* "prestart" … "poststop". */
 const char *spec_hook_name(enum spec_hook_kind kind);
+
+/*
+ * "net/ipv4/ip_forward" for a key of linux.sysctl, in either spelling: when its first
+ * separator is a dot, dots and slashes change places ("net.ipv4.conf.eth0/7.x").
+ * -EINVAL for a key with an empty component, "." or "..", -ENAMETOOLONG. The path
+ * spec_validate() judged is the one to write.
+ */
+int spec_sysctl_path(const char *key, char *buf, size_t size);
 
 /* Capability number of "CAP_KILL" (exact spelling), or -1. */
 int spec_cap_number(const char *name);
@@ -435,7 +454,7 @@ struct spec_mopt {
 	bool recursive;     /* rbind, rslave, ridmap … */
 	bool clear;         /* the option clears `value` */
 	uint64_t value;     /* MOUNT_ATTR_* or MS_SHARED … for propagation */
-	const char *sb_flag; /* MOPT_SB: "sync", "dirsync", "lazytime", "mand" … */
+	const char *sb_flag; /* MOPT_SB: the flag fsconfig(2) takes: "sync", "async", "dirsync", "lazytime", "nolazytime" */
 };
 
 /* The entry of a generic option, or NULL: then it is filesystem data. */
