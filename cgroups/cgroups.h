@@ -65,17 +65,25 @@ const char *cg_layout_text(enum cg_layout layout);
 int cg_container_path(const struct cg_host *host, const char *spec_path, const char *id,
 		      char *buf, size_t size, struct error *err);
 
-/* One write: file, value, and the config member it comes from. */
+/*
+ * One write: file, value, and the config member it comes from. An optional one
+ * says what holds without it ("max", the default weight) or uses a file that
+ * not every kernel has: it is left out where the file or its controller is not there.
+ */
 struct cg_write {
 	const char *file, *value, *pointer;
 	enum cg_controller controller; /* 0: core file */
+	bool optional;
+	const char *other_file, *other_value; /* written instead where `file` is not there; may be NULL */
 };
 
 /* Resources as an ordered list of writes (pure). The device rules are apart: cg_device_program(). */
 struct cg_plan {
 	struct cg_write *v;
 	size_t n;
-	unsigned controllers; /* needed by the writes */
+	unsigned controllers; /* needed by the writes that are not optional */
+	/* memory.checkBeforeUpdate: refuse limits that are not above present usage; 0: no check */
+	uint64_t check_memory, check_memory_swap;
 };
 
 int cg_plan_make(const struct spec_resources *res, struct arena *a, const struct log *log,
@@ -94,10 +102,18 @@ uint64_t cg_weight_of_shares(uint64_t shares);
 int cg_create(struct cg_host *host, const char *path, const struct cg_plan *plan, bool *ret_made,
 	      struct error *err);
 
+/* Explains why a process could not be put into a cgroup (clone3 with CLONE_INTO_CGROUP, or a write to cgroup.procs). Returns -code. */
+int cg_join_error(int cg_fd, int code, struct error *err);
+
 /* Opens an existing cgroup. -ENOENT. */
 int cg_open(const struct cg_host *host, const char *path, struct error *err);
 
-/* Writes the plan in order and reads back what the kernel kept. On failure every file already written gets its old value back. */
+/*
+ * Writes the plan in order and reads back what the kernel kept. On failure every
+ * file already written gets its old value back. A memory limit below present
+ * usage is approached through memory.high, so that the kernel reclaims before it
+ * kills; with memory.checkBeforeUpdate it is refused (-EBUSY) when that is not enough.
+ */
 int cg_apply(int cg_fd, const struct cg_plan *plan, struct error *err);
 
 /*
