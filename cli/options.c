@@ -125,10 +125,6 @@ static const struct cli_option check_options[] = {
 	{ "format", "f", CLI_CHOICE, "text|json", "form of the output (default: text)", 0 },
 };
 
-static const struct cli_option completion_options[] = {
-	{ "options", NULL, CLI_FLAG, NULL, "print the table of options", OPT_HIDDEN },
-};
-
 #define OPTIONS(a) .options = (a), .n_options = ARRAY_SIZE(a)
 
 static const struct cli_verb verbs[] = {
@@ -183,9 +179,8 @@ static const struct cli_verb verbs[] = {
 	  "Tries each kernel feature and says, one a line, whether it works, and what to do when it\n"
 	  "does not. The exit status is 0 when containers in namespaces can run here.",
 	  NULL, 1, cmd_check },
-	{ "completion", "print a shell's completion script", "bash|zsh|fish", 0, 1, 0,
-	  OPTIONS(completion_options), "For example: source <(bulkhead completion bash)", NULL, 1,
-	  cmd_completion },
+	{ "completion", "print a shell's completion script", "bash|zsh|fish", 1, 1, 0, NULL, 0,
+	  "For example: source <(bulkhead completion bash)", NULL, 1, cmd_completion },
 	{ "checkpoint", "save a running container (not supported yet)", "ID", 0, -1, VERB_UNPARSED, NULL,
 	  0, NULL, NULL, 1, cmd_checkpoint },
 	{ "restore", "continue a saved container (not supported yet)", "ID", 0, -1, VERB_UNPARSED, NULL, 0,

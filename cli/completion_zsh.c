@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "cli/completion.h"
+#include "cli/options.h"
+
+/* Inside '…' of the shell and inside […] or :…: of _arguments. */
+static void add_quoted(struct buf *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\'')
+			buf_puts(out, "'\\''");
+		else if (strchr("[]:\\", *s))
+			buf_printf(out, "\\%c", *s);
+		else
+			buf_putc(out, *s);
+	}
+}
+
+static void add_value(struct buf *out, const struct cli_option *o)
+{
+	if (o->kind == CLI_FLAG)
+		return;
+	buf_puts(out, ":");
+	add_quoted(out, o->arg);
+	buf_puts(out, ":");
+	switch (o->kind) {
+	case CLI_CHOICE:
+		buf_putc(out, '(');
+		completion_words(out, o->arg);
+		buf_putc(out, ')');
+		break;
+	case CLI_DIR:
+		buf_puts(out, "_files -/");
+		break;
+	case CLI_PATH:
+		buf_puts(out, "_files");
+		break;
+	default:
+		break;
+	}
+}
+
+static void add_option(struct buf *out, const struct cli_option *o, const char *indent)
+{
+	const char *many = o->kind == CLI_LIST ? "*" : "";
+
+	buf_printf(out, "%s'%s--%s[", indent, many, o->name);
+	add_quoted(out, o->help);
+	buf_putc(out, ']');
+	add_value(out, o);
+	buf_puts(out, "' \\\n");
+	if (!o->alias)
+		return;
+	buf_printf(out, "%s'%s-%s[", indent, many, o->alias);
+	add_quoted(out, o->help);
+	buf_putc(out, ']');
+	add_value(out, o);
+	buf_puts(out, "' \\\n");
+}
+
+static void add_options(struct buf *out, const struct cli_option *options, size_t n,
+			const char *indent)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(options[i].flags & (OPT_HIDDEN | OPT_OBSOLETE)))
+			add_option(out, &options[i], indent);
+	add_option(out, &cli_help_option, indent);
+}
+
+static void add_operand(struct buf *out, const struct cli_verb *verb)
+{
+	switch (completion_operand(verb)) {
+	case OPERAND_ID:
+		buf_puts(out, "'1:id:_bulkhead_ids' '*::argument:_default'");
+		break;
+	case OPERAND_NEW_ID:
+		buf_puts(out, "'1:new id:'");
+		break;
+	case OPERAND_COMMAND:
+		buf_puts(out, "'1:command:_bulkhead_commands'");
+		break;
+	case OPERAND_WORDS:
+		buf_puts(out, "'1:word:(");
+		completion_words(out, verb->operands);
+		buf_puts(out, ")'");
+		break;
+	case OPERAND_NONE:
+		buf_puts(out, "'*:nothing:'");
+		break;
+	}
+}
+
+void completion_zsh(struct buf *out)
+{
+	size_t n_globals, n_verbs;
+	const struct cli_option *globals = cli_globals(&n_globals);
+	const struct cli_verb *verbs = cli_verbs(&n_verbs);
+
+	buf_puts(out, "#compdef bulkhead\n"
+		      "# zsh completion for bulkhead: source <(bulkhead completion zsh)\n"
+		      "_bulkhead_ids()\n"
+		      "{\n"
+		      "\tlocal -a ids\n"
+		      "\tids=(${(f)\"$(bulkhead $bulkhead_root list -q 2>/dev/null)\"})\n"
+		      "\tcompadd -a ids\n"
+		      "}\n"
+		      "_bulkhead_commands()\n"
+		      "{\n"
+		      "\tlocal -a commands=(\n");
+	for (size_t i = 0; i < n_verbs; i++) {
+		if (verbs[i].flags & VERB_HIDDEN)
+			continue;
+		buf_printf(out, "\t\t'%s:", verbs[i].name);
+		add_quoted(out, verbs[i].brief);
+		buf_puts(out, "'\n");
+	}
+	buf_puts(out, "\t)\n"
+		      "\t_describe command commands\n"
+		      "}\n"
+		      "_bulkhead()\n"
+		      "{\n"
+		      "\tlocal context state line\n"
+		      "\tlocal -a bulkhead_root\n"
+		      "\ttypeset -A opt_args\n"
+		      "\t_arguments -C \\\n");
+	add_options(out, globals, n_globals, "\t\t");
+	buf_puts(out, "\t\t'1:command:_bulkhead_commands' '*::argument:->argument'\n"
+		      "\t[[ $state == argument ]] || return\n"
+		      "\t[[ -n $opt_args[--root] ]] && bulkhead_root=(--root $opt_args[--root])\n"
+		      "\tcase $line[1] in\n");
+	for (size_t i = 0; i < n_verbs; i++) {
+		if (verbs[i].flags & VERB_HIDDEN)
+			continue;
+		buf_printf(out, "\t%s)\n\t\t_arguments \\\n", verbs[i].name);
+		add_options(out, verbs[i].options, verbs[i].n_options, "\t\t\t");
+		buf_puts(out, "\t\t\t");
+		add_operand(out, &verbs[i]);
+		buf_puts(out, " ;;\n");
+	}
+	buf_puts(out, "\tesac\n"
+		      "}\n"
+		      "if [[ $funcstack[1] == _bulkhead ]]; then\n"
+		      "\t_bulkhead \"$@\"\n"
+		      "else\n"
+		      "\tcompdef _bulkhead bulkhead\n"
+		      "fi\n");
+}
