@@ -48,7 +48,7 @@ DEFAULT = {
     },
 }
 
-APPLETS = ("sh cat ls true false echo sleep id mkdir rm touch test stat mount umount ps env head tail "
+APPLETS = ("sh cat pwd tty seq ls true false echo sleep id mkdir rm touch test stat mount umount ps env head tail "
            "sed grep awk wc dd kill sync chmod chown ln mv cp printf stty tr hostname ip nc df readlink "
            "httpd wget").split()
 

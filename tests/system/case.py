@@ -46,11 +46,11 @@ def true(condition, what):
 
 
 def facts(text):
-    """The "key value" lines of probe as a dictionary."""
+    """The "key value" lines of probe, or "key: value" of the kernel, as a dictionary."""
     found = {}
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        found[key.rstrip(":")] = value.strip()
+    for line in filter(str.strip, text.splitlines()):
+        key, *value = line.split(None, 1)
+        found[key.rstrip(":")] = value[0].strip() if value else ""
     return found
 
 

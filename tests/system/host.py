@@ -100,8 +100,10 @@ FEATURES = {
     "resctrl": lambda: os.path.exists("/sys/fs/resctrl/schemata"),
     "kvm": lambda: _character_device("/dev/kvm"),
     "dockerd": lambda: _program("dockerd") and _program("containerd") and _program("docker"),
+    "docker-init": lambda: _program("docker-init") or os.path.exists("/usr/libexec/docker/docker-init"),
     "containerd": lambda: _program("containerd") and _program("ctr"),
     "podman": lambda: _program("podman") and _program("conmon"),
+    "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
     "iptables": lambda: _program("iptables"),
 }
 

@@ -39,6 +39,7 @@ import census  # noqa: E402
 import host  # noqa: E402
 import linux  # noqa: E402
 from case import Case, Skip  # noqa: E402
+from engine import ENGINES  # noqa: E402
 
 DEADLINE = 30
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
@@ -53,6 +54,7 @@ class Test:
         self.envs = getattr(function, "envs", ("hybrid", "unified"))
         self.deadline = getattr(function, "deadline", DEADLINE)
         self.alone = getattr(function, "alone", False)
+        self.engine = getattr(function, "engine", None)
 
 
 def discover(patterns):
@@ -92,6 +94,7 @@ class Worker:
         self.tmp = f"{tmp}/{env}{number}"
         self.root = f"{self.tmp}/state"
         self.pid = None
+        self.engines = {}
 
     def fork(self, queue, results, not_ours):
         self.pid = os.fork()
@@ -110,6 +113,8 @@ class Worker:
                 outcome = self.one(self.tests[int.from_bytes(index, "big")])
                 with open(results, "wb", closefd=False) as f:
                     f.write(json.dumps(outcome).encode() + b"\n")
+            for engine in self.engines.values():
+                engine.stop()
             self._leave_cgroup()
             code = 0
         except BaseException:
@@ -157,15 +162,21 @@ class Worker:
         tmp = f"{self.tmp}/t"
         os.makedirs(tmp, mode=0o755)
         places = [self.root, "/run", "/run/bulkhead", "/dev/shm", "/tmp"]
-        before = census.Census(self.token, places)
         output = tempfile.TemporaryFile()
         began = time.monotonic()
+        try:
+            engine = self._engine(test.engine)
+        except (AssertionError, OSError) as error:
+            shutil.rmtree(tmp)
+            return self._outcome(test, FAIL, "", time.monotonic() - began, f"cannot start {test.engine}: {error}\n")
+        ours = {pid for e in self.engines.values() for pid in e.pids}
+        before = census.Census(self.token, places, ours)
         pid = os.fork()
         if pid == 0:
-            self._child(test, tmp, output)
+            self._child(test, tmp, output, engine)
         verdict, reason = self._wait(pid, test.deadline, output)
         seconds = time.monotonic() - began
-        leaks = before.leaks()
+        leaks = (engine.leaks() if engine else []) + before.leaks()
         try:
             shutil.rmtree(tmp)
         except OSError as error:
@@ -179,10 +190,21 @@ class Worker:
         if leaks:
             verdict = FAIL
             text += "".join(f"leak: {line}\n" for line in leaks)
+        return self._outcome(test, verdict, reason, seconds, text)
+
+    def _outcome(self, test, verdict, reason, seconds, text):
         return {"title": test.title, "env": self.env, "verdict": verdict, "reason": reason,
                 "seconds": seconds, "text": text}
 
-    def _child(self, test, tmp, output):
+    def _engine(self, name):
+        """The running engine of that name, None for none, or where the host lacks its programs."""
+        if name is None or host.lacks(ENGINES[name].feature):
+            return None
+        if name not in self.engines:
+            self.engines[name] = ENGINES[name](f"{self.tmp}/{name}", self.binary, self.programs, self.cgroup)
+        return self.engines[name]
+
+    def _child(self, test, tmp, output, engine):
         """Never returns. Output and the exit status say how it went: 0 passed, 77 skipped."""
         code = 1
         try:
@@ -193,8 +215,11 @@ class Worker:
             faulthandler.register(signal.SIGUSR1, file=sys.stderr)
             os.umask(0o022)
             case = Case(self.env, tmp, self.root, self.binary, self.programs, self.token, self.cgroup)
+            case.engine = engine
             fds = len(os.listdir("/proc/self/fd"))
             try:
+                if test.engine:
+                    case.need(ENGINES[test.engine].feature)
                 test.function(case, **test.arguments)
                 code = 0
             except Skip as skip:
