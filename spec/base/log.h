@@ -13,6 +13,8 @@
  * json:  {"level":"warning","msg":"…","time":"2026-01-02T03:04:05Z"}
  */
 
+#include <stdbool.h>
+
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
@@ -26,8 +28,15 @@ void log_at(const struct log *log, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #define log_warn(log, ...)  log_at(log, LOG_WARNING, __VA_ARGS__)
+
+/* Is a debug record worth building? log_debug() evaluates its arguments only then. */
+static inline bool log_is_debug(const struct log *log)
+{
+	return log && log->level >= LOG_DEBUG;
+}
+
 #define log_debug(log, ...) \
 	do { \
-		if ((log) && (log)->level >= LOG_DEBUG) \
+		if (log_is_debug(log)) \
 			log_at(log, LOG_DEBUG, __VA_ARGS__); \
 	} while (0)

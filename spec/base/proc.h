@@ -22,10 +22,17 @@ enum procfs_scope {
 	PROCFS_ALL,  /* the whole of it, for sysctl */
 };
 
-/* Makes a detached procfs of the caller's pid namespace. Returns a directory fd. */
+/*
+ * Makes a detached procfs of the caller's pid namespace. Returns a directory fd.
+ * A caller that may not mount (rootless) gets the /proc it sees, after a check
+ * that this is the root of a procfs; procfs_openat() holds what it promises there too.
+ */
 int procfs_open(enum procfs_scope scope, struct error *err);
 
-/* Opens name below a procfs fd, refusing links, over-mounted files and other filesystems. */
+/*
+ * Opens name below a procfs fd, refusing magic links, a link at the end, over-
+ * mounted files and other filesystems. "self/…" works. O_PATH opens a link itself.
+ */
 int procfs_openat(int procfs_fd, const char *name, int flags, struct error *err);
 
 int procfs_write(int procfs_fd, const char *name, const char *text, struct error *err);
