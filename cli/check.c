@@ -19,7 +19,7 @@ static const char *format(struct arena *a, const char *fmt, va_list ap)
 	return arena_strdup(a, text);
 }
 
-void check_add(struct check *c, enum check_verdict verdict, enum check_need need, const char *name,
+void cli_check_add(struct check *c, enum check_verdict verdict, enum check_need need, const char *name,
 	       const char *detail, ...)
 {
 	va_list ap;
@@ -36,7 +36,7 @@ void check_add(struct check *c, enum check_verdict verdict, enum check_need need
 	va_end(ap);
 }
 
-void check_remedy(struct check *c, const char *text, ...)
+void cli_check_remedy(struct check *c, const char *text, ...)
 {
 	va_list ap;
 
@@ -47,22 +47,22 @@ void check_remedy(struct check *c, const char *text, ...)
 	va_end(ap);
 }
 
-void check_add_errno(struct check *c, int code, enum check_verdict otherwise, enum check_need need,
+void cli_check_add_errno(struct check *c, int code, enum check_verdict otherwise, enum check_need need,
 		     const char *name, const char *what)
 {
 	struct error err = ERROR_INIT;
 	char line[256];
 
 	if (code == 0) {
-		check_add(c, CHECK_OK, need, name, "%s", what);
+		cli_check_add(c, CHECK_OK, need, name, "%s", what);
 		return;
 	}
 	error_set(&err, code, "%s", what);
 	error_line(&err, line, sizeof(line));
-	check_add(c, otherwise, need, name, "%s", line);
+	cli_check_add(c, otherwise, need, name, "%s", line);
 }
 
-int check_in_child(int (*probe)(const void *arg), const void *arg)
+int cli_check_in_child(int (*probe)(const void *arg), const void *arg)
 {
 	enum { PATIENCE_S = 10 };
 	int status;
@@ -80,7 +80,7 @@ int check_in_child(int (*probe)(const void *arg), const void *arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
-bool check_works(const struct check *c)
+bool cli_check_works(const struct check *c)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (c->v[i].need == CHECK_NEEDED && c->v[i].verdict == CHECK_MISSING)
@@ -93,7 +93,7 @@ static const char *verdict_name(enum check_verdict v)
 	return v == CHECK_OK ? "ok" : v == CHECK_WARN ? "warn" : "missing";
 }
 
-void check_text(struct buf *out, const struct check *c)
+void cli_check_text(struct buf *out, const struct check *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct check_result *r = &c->v[i];
@@ -103,15 +103,15 @@ void check_text(struct buf *out, const struct check *c)
 			buf_printf(out, "%28sremedy: %s\n", "", r->remedy);
 	}
 	buf_printf(out, "\nContainers in namespaces %s here.\n",
-		   check_works(c) ? "can run" : "cannot run");
+		   cli_check_works(c) ? "can run" : "cannot run");
 }
 
-void check_json(struct buf *out, const struct check *c)
+void cli_check_json(struct buf *out, const struct check *c)
 {
 	struct json_w w = { .out = out, .indent = "  " };
 
 	json_w_open(&w, NULL, '{');
-	json_w_bool(&w, "works", check_works(c));
+	json_w_bool(&w, "works", cli_check_works(c));
 	json_w_open(&w, "checks", '[');
 	for (size_t i = 0; i < c->n; i++) {
 		const struct check_result *r = &c->v[i];

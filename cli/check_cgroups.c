@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -66,13 +67,13 @@ static void check_controllers(struct check *c, struct cg_host *host)
 		buf_printf(to, "%s%s", to->len ? ", " : "", cg_controller_name(wanted[i]));
 	}
 	if (!lack.len) {
-		check_add(c, CHECK_OK, CHECK_OPTIONAL, "cgroup controllers", "%s", have.data);
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "cgroup controllers", "%s", have.data);
 		return;
 	}
-	check_add(c, CHECK_WARN, CHECK_OPTIONAL, "cgroup controllers", "%s%scannot limit: %s",
+	cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "cgroup controllers", "%s%scannot limit: %s",
 		  have.len ? have.data : "", have.len ? "; " : "", lack.data);
 	if (host->layout == CG_HYBRID)
-		check_remedy(c, "boot with systemd.unified_cgroup_hierarchy=1, or cgroup_no_v1=all, to "
+		cli_check_remedy(c, "boot with systemd.unified_cgroup_hierarchy=1, or cgroup_no_v1=all, to "
 				"bind the controllers to version 2");
 }
 
@@ -85,15 +86,16 @@ static void check_clone_into(struct check *c, const struct cg_host *host)
 	if (cg_path_of_pid(getpid(), path, sizeof(path), &err) < 0) {
 		code = err.code;
 	} else {
-		auto_close int fd = cg_open(host, path, &err);
+		auto_close int fd = openat(host->root_fd, *path ? path : ".",
+					   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-		code = fd < 0 ? err.code : check_in_child(probe_clone_into, &fd);
+		code = fd < 0 ? errno : cli_check_in_child(probe_clone_into, &fd);
 	}
-	check_add_errno(c, code, CHECK_MISSING, CHECK_NEEDED, "clone3",
+	cli_check_add_errno(c, code, CHECK_MISSING, CHECK_NEEDED, "clone3",
 			"start a process inside a cgroup");
 }
 
-void check_cgroups(struct check *c)
+void cli_check_cgroups(struct check *c)
 {
 	struct cg_host host;
 	struct error err = ERROR_INIT;
@@ -102,16 +104,16 @@ void check_cgroups(struct check *c)
 		char line[1024];
 
 		error_line(&err, line, sizeof(line));
-		check_add(c, CHECK_MISSING, CHECK_NEEDED, "cgroup v2", "%s", line);
+		cli_check_add(c, CHECK_MISSING, CHECK_NEEDED, "cgroup v2", "%s", line);
 		if (err.hint[0])
-			check_remedy(c, "%s", err.hint);
+			cli_check_remedy(c, "%s", err.hint);
 		return;
 	}
-	check_add(c, CHECK_OK, CHECK_NEEDED, "cgroup v2", "%s, at %s", cg_layout_text(host.layout),
+	cli_check_add(c, CHECK_OK, CHECK_NEEDED, "cgroup v2", "%s, at %s", cg_layout_text(host.layout),
 		  host.mount_point);
 	check_controllers(c, &host);
 	check_clone_into(c, &host);
 	cg_host_close(&host);
-	check_add_errno(c, check_in_child(probe_device_program, NULL), CHECK_MISSING, CHECK_OPTIONAL,
+	cli_check_add_errno(c, cli_check_in_child(probe_device_program, NULL), CHECK_MISSING, CHECK_OPTIONAL,
 			"device filter", "load a cgroup device program");
 }

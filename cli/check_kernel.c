@@ -23,17 +23,17 @@ static void check_version(struct check *c)
 	int major = 0, minor = 0;
 
 	if (uname(&u) < 0 || sscanf(u.release, "%d.%d", &major, &minor) != 2) {
-		check_add(c, CHECK_WARN, CHECK_OPTIONAL, "kernel", "of unknown version");
+		cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "kernel", "of unknown version");
 		return;
 	}
 
 	/* 5.12: mount_setattr(2), the youngest call that has no substitute here. */
 	bool enough = major > 5 || (major == 5 && minor >= 12);
 
-	check_add(c, enough ? CHECK_OK : CHECK_MISSING, CHECK_NEEDED, "kernel", "Linux %s on %s",
+	cli_check_add(c, enough ? CHECK_OK : CHECK_MISSING, CHECK_NEEDED, "kernel", "Linux %s on %s",
 		  u.release, u.machine);
 	if (!enough)
-		check_remedy(c, "use Linux 5.12 or newer");
+		cli_check_remedy(c, "use Linux 5.12 or newer");
 }
 
 static void check_openat2(struct check *c)
@@ -41,7 +41,7 @@ static void check_openat2(struct check *c)
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	auto_close int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
 
-	check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "openat2",
+	cli_check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "openat2",
 			"resolve paths inside a root");
 }
 
@@ -49,7 +49,7 @@ static void check_pidfd(struct check *c)
 {
 	auto_close int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
-	check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "pidfd",
+	cli_check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "pidfd",
 			"hold a process by a descriptor");
 }
 
@@ -61,21 +61,21 @@ static void check_memfd(struct check *c)
 
 	if (fd < 0 && errno == EINVAL) /* before 6.3 every one was executable */
 		fd = memfd_create("check", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "memfd",
+	cli_check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "memfd",
 			"execute from a memory file");
 	if (fd < 0 && file_read_at(AT_FDCWD, "/proc/sys/vm/memfd_noexec", setting, sizeof(setting),
 				   NULL) > 0 &&
 	    setting[0] == '2')
-		check_remedy(c, "sysctl vm.memfd_noexec=1");
+		cli_check_remedy(c, "sysctl vm.memfd_noexec=1");
 }
 
-void check_kernel(struct check *c)
+void cli_check_kernel(struct check *c)
 {
 	check_version(c);
-	check_add(c, geteuid() ? CHECK_MISSING : CHECK_OK, CHECK_NEEDED, "user",
+	cli_check_add(c, geteuid() ? CHECK_MISSING : CHECK_OK, CHECK_NEEDED, "user",
 		  geteuid() ? "is not root" : "is root");
 	if (geteuid())
-		check_remedy(c, "run it as root: rootless containers are not supported yet");
+		cli_check_remedy(c, "run it as root: rootless containers are not supported yet");
 	check_openat2(c);
 	check_pidfd(c);
 	check_memfd(c);

@@ -136,18 +136,18 @@ static int probe_guest(const void *arg)
 static void report_guest(struct check *c, const struct outcome *out)
 {
 	if (!out->step) {
-		check_add(c, CHECK_OK, CHECK_OPTIONAL, name,
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, name,
 			  "runs a guest (the VM wall is not supported yet)");
 	} else if (out->code) {
-		check_add_errno(c, out->code, CHECK_MISSING, CHECK_OPTIONAL, name, out->step);
+		cli_check_add_errno(c, out->code, CHECK_MISSING, CHECK_OPTIONAL, name, out->step);
 	} else if (out->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
-		check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
+		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
 			  "cannot %s (internal error %u): instructions are interpreted in software, "
 			  "this is a paravirtual /dev/kvm",
 			  out->step, out->suberror);
-		check_remedy(c, "use a host with hardware or nested virtualisation");
+		cli_check_remedy(c, "use a host with hardware or nested virtualisation");
 	} else {
-		check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
+		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
 			  "cannot %s: it ends with exit reason %u and says %d", out->step,
 			  out->exit_reason, out->said);
 	}
@@ -163,7 +163,7 @@ static void try_guest(struct check *c, int kvm)
 		return;
 	out->step = "start a guest";
 
-	int r = check_in_child(probe_guest, &out);
+	int r = cli_check_in_child(probe_guest, &out);
 
 	if (r != 0)
 		out->code = ETIMEDOUT;
@@ -177,22 +177,22 @@ static void try_guest(struct check *c, int kvm)
 {
 	auto_close int vm = ioctl(kvm, KVM_CREATE_VM, 0);
 
-	check_add_errno(c, vm < 0 ? errno : 0, CHECK_MISSING, CHECK_OPTIONAL, name,
+	cli_check_add_errno(c, vm < 0 ? errno : 0, CHECK_MISSING, CHECK_OPTIONAL, name,
 			"create a virtual machine");
 }
 
 #endif
 
-void check_kvm(struct check *c)
+void cli_check_kvm(struct check *c)
 {
 	auto_close int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	if (kvm < 0) {
 		int code = errno;
 
-		check_add_errno(c, code, CHECK_MISSING, CHECK_OPTIONAL, name, "open /dev/kvm");
+		cli_check_add_errno(c, code, CHECK_MISSING, CHECK_OPTIONAL, name, "open /dev/kvm");
 		if (code == ENOENT)
-			check_remedy(c, "enable virtualisation in the firmware, or nested "
+			cli_check_remedy(c, "enable virtualisation in the firmware, or nested "
 					"virtualisation for this virtual machine, and load kvm_intel or kvm_amd");
 		return;
 	}
@@ -200,7 +200,7 @@ void check_kvm(struct check *c)
 	int version = ioctl(kvm, KVM_GET_API_VERSION, 0);
 
 	if (version != KVM_API_VERSION) {
-		check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name, "/dev/kvm speaks version %d, not %d",
+		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name, "/dev/kvm speaks version %d, not %d",
 			  version, KVM_API_VERSION);
 		return;
 	}

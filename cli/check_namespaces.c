@@ -57,18 +57,18 @@ static void check_one(struct check *c, enum spec_ns_kind kind)
 	};
 	unsigned long flag = spec_ns_flag(kind);
 	long limit = limit_of(kernel_name(kind));
-	int code = check_in_child(probe_unshare, &flag);
+	int code = cli_check_in_child(probe_unshare, &flag);
 	enum check_need need = is_needed(kind) ? CHECK_NEEDED : CHECK_OPTIONAL;
 
 	if (code == 0 && limit > 0) {
-		check_add(c, CHECK_OK, need, names[kind], "at most %ld", limit);
+		cli_check_add(c, CHECK_OK, need, names[kind], "at most %ld", limit);
 		return;
 	}
-	check_add_errno(c, code, CHECK_MISSING, need, names[kind], "make one");
+	cli_check_add_errno(c, code, CHECK_MISSING, need, names[kind], "make one");
 	if (code && limit == 0)
-		check_remedy(c, "sysctl user.max_%s_namespaces=10000", kernel_name(kind));
+		cli_check_remedy(c, "sysctl user.max_%s_namespaces=10000", kernel_name(kind));
 	else if (code == EINVAL)
-		check_remedy(c, "use a kernel that is configured with this kind of namespace");
+		cli_check_remedy(c, "use a kernel that is configured with this kind of namespace");
 }
 
 /* Distributions have added switches of their own that keep unprivileged users out. */
@@ -89,13 +89,13 @@ static void check_user_switches(struct check *c)
 		if (file_read_at(AT_FDCWD, switches[i].file, text, sizeof(text), NULL) <= 0 ||
 		    text[0] != switches[i].off[0])
 			continue;
-		check_add(c, CHECK_WARN, CHECK_OPTIONAL, "userns for users",
+		cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "userns for users",
 			  "unprivileged users may not make user namespaces");
-		check_remedy(c, "sysctl %s", switches[i].sysctl);
+		cli_check_remedy(c, "sysctl %s", switches[i].sysctl);
 	}
 }
 
-void check_namespaces(struct check *c)
+void cli_check_namespaces(struct check *c)
 {
 	for (int kind = 0; kind < SPEC_NAMESPACES; kind++)
 		check_one(c, (enum spec_ns_kind)kind);

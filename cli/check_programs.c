@@ -32,24 +32,24 @@ static void check_engines(struct check *c)
 	for (size_t i = 0; i < ARRAY_SIZE(engines); i++)
 		if (is_in_path(engines[i]))
 			buf_printf(&found, "%s%s", found.len ? ", " : "", engines[i]);
-	check_add(c, found.len ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, "engines", "%s",
+	cli_check_add(c, found.len ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, "engines", "%s",
 		  found.len ? found.data : "none installed: bundles are made by hand");
 }
 
 static void check_ps(struct check *c)
 {
 	if (is_in_path("ps")) {
-		check_add(c, CHECK_OK, CHECK_OPTIONAL, "ps", "for the table of `ps`");
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "ps", "for the table of `ps`");
 		return;
 	}
-	check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "ps", "not installed: `ps` gives --format json only");
-	check_remedy(c, "install the package procps");
+	cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "ps", "not installed: `ps` gives --format json only");
+	cli_check_remedy(c, "install the package procps");
 }
 
-void check_programs(struct check *c)
+void cli_check_programs(struct check *c)
 {
 	check_ps(c);
-	check_add(c, is_in_path("criu") ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, "criu",
+	cli_check_add(c, is_in_path("criu") ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, "criu",
 		  "%s; checkpoint and restore are not supported yet",
 		  is_in_path("criu") ? "installed" : "not installed");
 	check_engines(c);

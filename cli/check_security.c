@@ -24,17 +24,17 @@ static void check_seccomp(struct check *c)
 {
 	const char *version = proc_seccomp_version();
 
-	check_add_errno(c, action_available(SECCOMP_RET_ERRNO), CHECK_MISSING, CHECK_OPTIONAL,
+	cli_check_add_errno(c, action_available(SECCOMP_RET_ERRNO), CHECK_MISSING, CHECK_OPTIONAL,
 			"seccomp", "filter system calls");
-	check_add_errno(c, action_available(SECCOMP_RET_USER_NOTIF), CHECK_MISSING, CHECK_OPTIONAL,
+	cli_check_add_errno(c, action_available(SECCOMP_RET_USER_NOTIF), CHECK_MISSING, CHECK_OPTIONAL,
 			"seccomp notify", "let another process decide");
 	if (version) {
-		check_add(c, CHECK_OK, CHECK_OPTIONAL, "libseccomp", "%s", version);
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "libseccomp", "%s", version);
 		return;
 	}
-	check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "libseccomp",
+	cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "libseccomp",
 		  "cannot be opened: a config with a seccomp profile is refused");
-	check_remedy(c, "install the package libseccomp2");
+	cli_check_remedy(c, "install the package libseccomp2");
 }
 
 static bool has_word(const char *list, const char *word)
@@ -62,7 +62,7 @@ static void check_labels(struct check *c)
 	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
 		bool is_active = has_word(list, labels[i].lsm);
 
-		check_add(c, is_active ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, labels[i].lsm, "%s%s",
+		cli_check_add(c, is_active ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, labels[i].lsm, "%s%s",
 			  is_active ? "active" : "not active: no protection by process.",
 			  is_active ? "" : labels[i].member);
 	}
@@ -92,12 +92,12 @@ static void check_capabilities(struct check *c)
 		if (!(have & (1ull << i)))
 			buf_printf(&lack, "%s%s", lack.len ? ", " : "", spec_cap_name(i));
 	if (!lack.len)
-		check_add(c, CHECK_OK, CHECK_NEEDED, "capabilities", "all");
+		cli_check_add(c, CHECK_OK, CHECK_NEEDED, "capabilities", "all");
 	else
-		check_add(c, have & admin ? CHECK_WARN : CHECK_MISSING, CHECK_NEEDED, "capabilities",
+		cli_check_add(c, have & admin ? CHECK_WARN : CHECK_MISSING, CHECK_NEEDED, "capabilities",
 			  "cannot use or give away: %s", lack.data);
 	if (!(have & (1ull << spec_cap_number("CAP_SYS_RESOURCE"))))
-		check_remedy(c, "without CAP_SYS_RESOURCE no hard limit can be raised and no "
+		cli_check_remedy(c, "without CAP_SYS_RESOURCE no hard limit can be raised and no "
 				"oom_score_adj lowered; run it with that capability");
 }
 
@@ -108,13 +108,13 @@ static void check_memlock(struct check *c)
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
 		return;
 	if (limit.rlim_cur == RLIM_INFINITY)
-		check_add(c, CHECK_OK, CHECK_OPTIONAL, "RLIMIT_MEMLOCK", "unlimited");
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "RLIMIT_MEMLOCK", "unlimited");
 	else
-		check_add(c, CHECK_OK, CHECK_OPTIONAL, "RLIMIT_MEMLOCK", "%llu KiB",
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "RLIMIT_MEMLOCK", "%llu KiB",
 			  (unsigned long long)limit.rlim_cur / 1024);
 }
 
-void check_security(struct check *c)
+void cli_check_security(struct check *c)
 {
 	check_seccomp(c);
 	check_labels(c);

@@ -10,20 +10,20 @@ int cmd_check(struct cli *cli, struct error *err)
 	const char *format = cli_text(&cli->args, "format");
 	struct check c = { .arena = cli->arena };
 
-	check_kernel(&c);
-	check_namespaces(&c);
-	check_mounts(&c);
-	check_cgroups(&c);
-	check_security(&c);
-	check_kvm(&c);
-	check_programs(&c);
+	cli_check_kernel(&c);
+	cli_check_namespaces(&c);
+	cli_check_mounts(&c);
+	cli_check_cgroups(&c);
+	cli_check_security(&c);
+	cli_check_kvm(&c);
+	cli_check_programs(&c);
 
 	if (format && !strcmp(format, "json"))
-		check_json(&out, &c);
+		cli_check_json(&out, &c);
 	else
-		check_text(&out, &c);
+		cli_check_text(&out, &c);
 
 	int r = cli_print(&out, err);
 
-	return r < 0 ? r : !check_works(&c);
+	return r < 0 ? r : !cli_check_works(&c);
 }

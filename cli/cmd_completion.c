@@ -11,11 +11,11 @@ int cmd_completion(struct cli *cli, struct error *err)
 	const char *shell = cli->args.operands[0];
 
 	if (!strcmp(shell, "bash"))
-		completion_bash(&out);
+		cli_completion_bash(&out);
 	else if (!strcmp(shell, "zsh"))
-		completion_zsh(&out);
+		cli_completion_zsh(&out);
 	else if (!strcmp(shell, "fish"))
-		completion_fish(&out);
+		cli_completion_fish(&out);
 	else
 		return error_rule(err, EINVAL, "no completion for \"%s\": it is one of bash, zsh, fish",
 				  shell);

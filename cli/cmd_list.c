@@ -15,10 +15,10 @@ int cmd_list(struct cli *cli, struct error *err)
 	if (r < 0)
 		return r;
 	if (cli_flag(&cli->args, "quiet"))
-		list_ids(&out, v, n);
+		cli_list_ids(&out, v, n);
 	else if (format && !strcmp(format, "json"))
-		list_json(&out, v, n, cli->arena);
+		cli_list_json(&out, v, n, cli->arena);
 	else
-		list_table(&out, v, n, cli->arena);
+		cli_list_table(&out, v, n, cli->arena);
 	return cli_print(&out, err);
 }

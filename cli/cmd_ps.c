@@ -33,8 +33,8 @@ int cmd_ps(struct cli *cli, struct error *err)
 		add_json(&out, pids, n);
 		return cli_print(&out, err);
 	}
-	r = host_ps_run(cli->args.operands + 1, cli->arena, &table, err);
+	r = cli_ps_run(cli->args.operands + 1, cli->arena, &table, err);
 	if (r == 0)
-		r = host_ps_filter(table.data ? table.data : "", pids, n, &out, err);
+		r = cli_ps_filter(table.data ? table.data : "", pids, n, &out, err);
 	return r < 0 ? r : cli_print(&out, err);
 }

@@ -5,9 +5,9 @@
 
 #include "spec/base/buf.h"
 
-void completion_bash(struct buf *out);
-void completion_zsh(struct buf *out);
-void completion_fish(struct buf *out);
+void cli_completion_bash(struct buf *out);
+void cli_completion_zsh(struct buf *out);
+void cli_completion_fish(struct buf *out);
 
 /*
  * What the operand of a command is, from how help spells it: an id that exists,
@@ -15,7 +15,7 @@ void completion_fish(struct buf *out);
  */
 enum completion_operand { OPERAND_NONE, OPERAND_ID, OPERAND_NEW_ID, OPERAND_COMMAND, OPERAND_WORDS };
 struct cli_verb;
-enum completion_operand completion_operand(const struct cli_verb *verb);
+enum completion_operand cli_completion_operand(const struct cli_verb *verb);
 
 /* Appends the words of "a|b|c" with blanks between them. */
-void completion_words(struct buf *out, const char *words);
+void cli_completion_words(struct buf *out, const char *words);

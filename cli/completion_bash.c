@@ -7,7 +7,7 @@
 #include "cli/completion.h"
 #include "cli/options.h"
 
-enum completion_operand completion_operand(const struct cli_verb *verb)
+enum completion_operand cli_completion_operand(const struct cli_verb *verb)
 {
 	if (!strncmp(verb->operands, "ID", 2))
 		return verb->flags & VERB_MAKES_ROOT ? OPERAND_NEW_ID : OPERAND_ID;
@@ -16,7 +16,7 @@ enum completion_operand completion_operand(const struct cli_verb *verb)
 	return *verb->operands ? OPERAND_WORDS : OPERAND_NONE;
 }
 
-void completion_words(struct buf *out, const char *words)
+void cli_completion_words(struct buf *out, const char *words)
 {
 	for (; *words; words++)
 		buf_putc(out, *words == '|' ? ' ' : *words);
@@ -54,7 +54,7 @@ static void add_values(struct buf *out, const char *verb, const struct cli_optio
 		buf_puts(out, ")\n\t\t");
 		if (o->kind == CLI_CHOICE) {
 			buf_puts(out, "COMPREPLY=($(compgen -W \"");
-			completion_words(out, o->arg);
+			cli_completion_words(out, o->arg);
 			buf_puts(out, "\" -- \"$cur\")); ");
 		} else if (o->kind == CLI_DIR || o->kind == CLI_PATH) {
 			buf_printf(out, "COMPREPLY=($(compgen -%c -- \"$cur\")); ",
@@ -66,7 +66,7 @@ static void add_values(struct buf *out, const char *verb, const struct cli_optio
 
 static void add_operand(struct buf *out, const struct cli_verb *verb)
 {
-	switch (completion_operand(verb)) {
+	switch (cli_completion_operand(verb)) {
 	case OPERAND_ID:
 		buf_puts(out, "$(bulkhead \"${root[@]}\" list -q 2>/dev/null)");
 		break;
@@ -74,7 +74,7 @@ static void add_operand(struct buf *out, const struct cli_verb *verb)
 		add_verb_names(out);
 		break;
 	case OPERAND_WORDS:
-		completion_words(out, verb->operands);
+		cli_completion_words(out, verb->operands);
 		break;
 	case OPERAND_NONE:
 	case OPERAND_NEW_ID:
@@ -82,7 +82,7 @@ static void add_operand(struct buf *out, const struct cli_verb *verb)
 	}
 }
 
-void completion_bash(struct buf *out)
+void cli_completion_bash(struct buf *out)
 {
 	size_t n_globals, n_verbs;
 	const struct cli_option *globals = cli_globals(&n_globals);

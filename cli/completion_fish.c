@@ -25,7 +25,7 @@ static void add_option(struct buf *out, const char *when, const struct cli_optio
 		break;
 	case CLI_CHOICE:
 		buf_puts(out, " -x -a '");
-		completion_words(out, o->arg);
+		cli_completion_words(out, o->arg);
 		buf_putc(out, '\'');
 		break;
 	case CLI_DIR:
@@ -53,13 +53,13 @@ static void add_options(struct buf *out, const char *when, const struct cli_opti
 
 static void add_operand(struct buf *out, const char *when, const struct cli_verb *verb)
 {
-	switch (completion_operand(verb)) {
+	switch (cli_completion_operand(verb)) {
 	case OPERAND_ID:
 		buf_printf(out, "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n", when);
 		break;
 	case OPERAND_WORDS:
 		buf_printf(out, "complete -c bulkhead -n '%s' -a '", when);
-		completion_words(out, verb->operands);
+		cli_completion_words(out, verb->operands);
 		buf_puts(out, "'\n");
 		break;
 	default:
@@ -67,7 +67,7 @@ static void add_operand(struct buf *out, const char *when, const struct cli_verb
 	}
 }
 
-void completion_fish(struct buf *out)
+void cli_completion_fish(struct buf *out)
 {
 	static const char none_yet[] = "__fish_use_subcommand";
 	size_t n_globals, n_verbs;

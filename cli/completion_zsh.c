@@ -27,7 +27,7 @@ static void add_value(struct buf *out, const struct cli_option *o)
 	switch (o->kind) {
 	case CLI_CHOICE:
 		buf_putc(out, '(');
-		completion_words(out, o->arg);
+		cli_completion_words(out, o->arg);
 		buf_putc(out, ')');
 		break;
 	case CLI_DIR:
@@ -70,7 +70,7 @@ static void add_options(struct buf *out, const struct cli_option *options, size_
 
 static void add_operand(struct buf *out, const struct cli_verb *verb)
 {
-	switch (completion_operand(verb)) {
+	switch (cli_completion_operand(verb)) {
 	case OPERAND_ID:
 		buf_puts(out, "'1:id:_bulkhead_ids' '*::argument:_default'");
 		break;
@@ -82,7 +82,7 @@ static void add_operand(struct buf *out, const struct cli_verb *verb)
 		break;
 	case OPERAND_WORDS:
 		buf_puts(out, "'1:word:(");
-		completion_words(out, verb->operands);
+		cli_completion_words(out, verb->operands);
 		buf_puts(out, ")'");
 		break;
 	case OPERAND_NONE:
@@ -91,7 +91,7 @@ static void add_operand(struct buf *out, const struct cli_verb *verb)
 	}
 }
 
-void completion_zsh(struct buf *out)
+void cli_completion_zsh(struct buf *out)
 {
 	size_t n_globals, n_verbs;
 	const struct cli_option *globals = cli_globals(&n_globals);

@@ -12,26 +12,53 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 
-static void add_option(struct buf *out, const struct cli_option *o, size_t width)
+enum { WIDEST = 40 }; /* an option longer than that gets a line of its own */
+
+/* "--bundle DIR, -b DIR". Returns its length. */
+static size_t add_spelling(struct buf *out, const struct cli_option *o)
 {
 	size_t start = out->len;
-	const char *arg = o->arg ? " " : "";
+	const char *arg = o->arg ? o->arg : "";
 
-	buf_printf(out, "   --%s%s%s", o->name, arg, o->arg ? o->arg : "");
+	buf_printf(out, "--%s%s%s", o->name, *arg ? " " : "", arg);
 	if (o->alias)
-		buf_printf(out, ", -%s%s%s", o->alias, arg, o->arg ? o->arg : "");
+		buf_printf(out, ", -%s%s%s", o->alias, *arg ? " " : "", arg);
+	return out->len - start;
+}
 
-	size_t used = out->len - start;
+static bool is_listed(const struct cli_option *o)
+{
+	return !(o->flags & (OPT_HIDDEN | OPT_OBSOLETE));
+}
 
-	buf_printf(out, "%*s%s\n", used < width ? (int)(width - used) : 2, "", o->help);
+static void add_option(struct buf *out, const struct cli_option *o, size_t width)
+{
+	buf_puts(out, "   ");
+
+	size_t used = add_spelling(out, o);
+
+	if (used > width) {
+		buf_puts(out, "\n   ");
+		used = 0;
+	}
+	buf_printf(out, "%*s%s\n", (int)(width - used) + 3, "", o->help);
 }
 
 static void add_options(struct buf *out, const struct cli_option *options, size_t n)
 {
+	auto_buf struct buf scratch = BUF_INIT;
+	size_t width = strlen("--help, -h");
+
+	for (size_t i = 0; i < n; i++) {
+		size_t w = is_listed(&options[i]) ? add_spelling(&scratch, &options[i]) : 0;
+
+		if (w > width && w <= WIDEST)
+			width = w;
+	}
 	for (size_t i = 0; i < n; i++)
-		if (!(options[i].flags & (OPT_HIDDEN | OPT_OBSOLETE)))
-			add_option(out, &options[i], 36);
-	add_option(out, &cli_help_option, 36);
+		if (is_listed(&options[i]))
+			add_option(out, &options[i], width);
+	add_option(out, &cli_help_option, width);
 }
 
 void cli_help_program(struct buf *out)

@@ -62,7 +62,7 @@ static int reap(pid_t pid, int *ret_status)
 	return r < 0 ? -errno : 0;
 }
 
-int host_ps_run(char *const *options, struct arena *a, struct buf *ret, struct error *err)
+int cli_ps_run(char *const *options, struct arena *a, struct buf *ret, struct error *err)
 {
 	size_t n = 0;
 
@@ -163,7 +163,7 @@ static bool is_wanted(const char *line, unsigned column, const pid_t *pids, size
 	return false;
 }
 
-int host_ps_filter(const char *table, const pid_t *pids, size_t n, struct buf *out,
+int cli_ps_filter(const char *table, const pid_t *pids, size_t n, struct buf *out,
 		   struct error *err)
 {
 	int column = find_pid_column(table);

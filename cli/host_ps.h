@@ -11,11 +11,11 @@
 #include "spec/base/error.h"
 
 /* Runs `ps` with options (NULL-terminated; none: -ef) and appends what it prints. */
-int host_ps_run(char *const *options, struct arena *a, struct buf *ret, struct error *err);
+int cli_ps_run(char *const *options, struct arena *a, struct buf *ret, struct error *err);
 
 /*
  * Appends the header of table and those rows whose PID column is one of pids.
  * -EINVAL when there is no such column.
  */
-int host_ps_filter(const char *table, const pid_t *pids, size_t n, struct buf *out,
+int cli_ps_filter(const char *table, const pid_t *pids, size_t n, struct buf *out,
 		   struct error *err);

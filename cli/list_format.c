@@ -10,7 +10,7 @@
 
 enum { COLUMNS = 6, CELL_MIN = 12, CELL_GAP = 3 };
 
-const char *list_owner_in(const char *passwd, uid_t uid, struct arena *a)
+const char *cli_list_owner_in(const char *passwd, uid_t uid, struct arena *a)
 {
 	for (const char *line = passwd; *line;) {
 		size_t len = strcspn(line, "\n");
@@ -36,7 +36,7 @@ const char *list_owner_in(const char *passwd, uid_t uid, struct arena *a)
  * /etc/passwd only, read by ourselves: asking the name services would load
  * libraries and talk to daemons for one word in a table.
  */
-const char *list_owner(uid_t uid, struct arena *a)
+const char *cli_list_owner(uid_t uid, struct arena *a)
 {
 	static const size_t enough = 1 << 20;
 	const char *name = NULL;
@@ -47,7 +47,7 @@ const char *list_owner(uid_t uid, struct arena *a)
 	char *text = arena_alloc(a, enough);
 
 	if (file_read_at(AT_FDCWD, "/etc/passwd", text, enough, NULL) > 0)
-		name = list_owner_in(text, uid, a);
+		name = cli_list_owner_in(text, uid, a);
 	return name ? name : arena_printf(a, "#%u", uid);
 }
 
@@ -71,7 +71,7 @@ static const char *harmless(const char *s, struct arena *a)
 	return copy;
 }
 
-void list_table(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
+void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
 {
 	const char *(*rows)[COLUMNS] = arena_array(a, n + 1, sizeof(*rows));
 	size_t widths[COLUMNS] = { 0 };
@@ -87,7 +87,7 @@ void list_table(struct buf *out, const struct rt_summary *v, size_t n, struct ar
 		rows[i + 1][4] = harmless(v[i].created, a);
 		/* Most containers have one owner: look the name up once. */
 		rows[i + 1][5] = i > 0 && v[i].owner == v[i - 1].owner ? rows[i][5]
-								       : list_owner(v[i].owner, a);
+								       : cli_list_owner(v[i].owner, a);
 	}
 	for (size_t c = 0; c < COLUMNS; c++) {
 		widths[c] = CELL_MIN;
@@ -102,7 +102,7 @@ void list_table(struct buf *out, const struct rt_summary *v, size_t n, struct ar
 	}
 }
 
-void list_json(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
+void cli_list_json(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
 {
 	struct json_w w = { .out = out };
 
@@ -119,7 +119,7 @@ void list_json(struct buf *out, const struct rt_summary *v, size_t n, struct are
 			.pid = v[i].pid,
 			.rootfs = v[i].rootfs,
 			.created = v[i].created,
-			.owner = list_owner(v[i].owner, a),
+			.owner = cli_list_owner(v[i].owner, a),
 			.annotations = v[i].annotations,
 			.n_annotations = v[i].n_annotations,
 		};
@@ -130,7 +130,7 @@ void list_json(struct buf *out, const struct rt_summary *v, size_t n, struct are
 	buf_putc(out, '\n');
 }
 
-void list_ids(struct buf *out, const struct rt_summary *v, size_t n)
+void cli_list_ids(struct buf *out, const struct rt_summary *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		buf_printf(out, "%s\n", v[i].id);

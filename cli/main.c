@@ -231,7 +231,7 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
-	report_error(&(struct report){ .log = &cli.log,
+	cli_report_error(&(struct report){ .log = &cli.log,
 				       .log_is_file = cli.log_is_file,
 				       .prefix = cli.verb ? cli.verb->fails : NULL },
 		     &err);

@@ -41,7 +41,7 @@ static void add_place(struct buf *out, const struct error *err)
 	add_printable(out, err->at);
 }
 
-void report_text(struct buf *out, const char *prefix, const struct error *err)
+void cli_report_text(struct buf *out, const char *prefix, const struct error *err)
 {
 	bool names_us = prefix && !strncmp(prefix, CLI_NAME, strlen(CLI_NAME));
 
@@ -66,7 +66,7 @@ void report_text(struct buf *out, const char *prefix, const struct error *err)
 	buf_putc(out, '\n');
 }
 
-void report_line(struct buf *out, const char *prefix, const struct error *err)
+void cli_report_line(struct buf *out, const char *prefix, const struct error *err)
 {
 	if (prefix)
 		buf_printf(out, "%s: ", prefix);
@@ -82,17 +82,17 @@ void report_line(struct buf *out, const char *prefix, const struct error *err)
 	}
 }
 
-void report_error(const struct report *report, const struct error *err)
+void cli_report_error(const struct report *report, const struct error *err)
 {
 	auto_buf struct buf text = BUF_INIT;
 
 	if (report->log_is_file || report->log->format == LOG_JSON) {
-		report_line(&text, report->prefix, err);
+		cli_report_line(&text, report->prefix, err);
 		log_at(report->log, LOG_ERROR, "%s", text.data);
 		buf_reset(&text);
 	}
 	if (report->log_is_file || report->log->format == LOG_TEXT) {
-		report_text(&text, report->prefix, err);
+		cli_report_text(&text, report->prefix, err);
 		file_write_all(STDERR_FILENO, "standard error", text.data, text.len, NULL);
 	}
 }

@@ -27,8 +27,8 @@ struct report {
 	const char *prefix; /* "bulkhead run failed", or NULL */
 };
 
-void report_error(const struct report *report, const struct error *err);
+void cli_report_error(const struct report *report, const struct error *err);
 
 /* The two forms, for the tests: several lines with newlines, and one without. */
-void report_text(struct buf *out, const char *prefix, const struct error *err);
-void report_line(struct buf *out, const char *prefix, const struct error *err);
+void cli_report_text(struct buf *out, const char *prefix, const struct error *err);
+void cli_report_line(struct buf *out, const char *prefix, const struct error *err);
