@@ -129,8 +129,9 @@ static _Noreturn void fail(const struct control *c, unsigned step, long r)
 	do
 		n = sys(__NR_write, c->status, (long)&report, sizeof(report), 0);
 	while (n == -EINTR);
+	/* A fifo would hand us our own report back: there the gate is what we wait on. */
 	if (n == (long)sizeof(report))
-		while (read_byte(c->status, &byte) > 0)
+		while (read_byte(c->gate != NO_FD ? c->gate : c->status, &byte) > 0)
 			;
 	quit(step == STUB_STEP_EXEC && (r == -ENOENT || r == -ENOTDIR) ? STUB_EXIT_NOT_FOUND :
 									 STUB_EXIT_NOT_RUN);
@@ -202,6 +203,18 @@ static int parse_control(const char *s, struct control *c)
 	       (c->procfs == NO_FD || c->procfs != c->gate);
 }
 
+/* A filter without fcntl costs us the descriptor, not the promise of a clean program. */
+static void hide_fd(const struct control *c, int fd)
+{
+	if (sys(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC, 0) >= 0)
+		return;
+
+	long r = sys(__NR_close, fd, 0, 0, 0);
+
+	if (r < 0)
+		fail(c, STUB_STEP_FDS, r);
+}
+
 static void wait_for_release(const struct control *c)
 {
 	char byte = 0;
@@ -214,13 +227,8 @@ static void wait_for_release(const struct control *c)
 	}
 	if (read_byte(c->gate, &byte) != 1 || byte != STUB_GO)
 		quit(STUB_EXIT_QUIET);
-	if (c->gate == c->status)
-		return;
-
-	long r = sys(__NR_close, c->gate, 0, 0, 0);
-
-	if (r < 0)
-		fail(c, STUB_STEP_FDS, r);
+	if (c->gate != c->status)
+		hide_fd(c, c->gate);
 }
 
 /*
@@ -281,14 +289,7 @@ _Noreturn void stub_main(char **stack)
 	if (c.gate != NO_FD)
 		wait_for_release(&c);
 
-	/* A filter without fcntl costs us the report, not the promise of a clean program. */
-	if (sys(__NR_fcntl, c.status, F_SETFD, FD_CLOEXEC, 0) < 0) {
-		long r = sys(__NR_close, c.status, 0, 0, 0);
-
-		if (r < 0)
-			fail(&c, STUB_STEP_FDS, r);
-	}
-
+	hide_fd(&c, c.status);
 	if (c.label) {
 		long r = set_label(&c);
 

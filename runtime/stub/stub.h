@@ -15,8 +15,8 @@
  *
  * Control string: STUB_NAME, then words separated by one blank, each at most once.
  *
- *	s=FD      required. A stream socket, our end not shared with anyone: reports
- *	          go out, and its end of file says that the runtime has seen enough.
+ *	s=FD      required. Where reports go: a stream socket, our end not shared with
+ *	          anyone, or a fifo (then g is one too).
  *	g=FD      wait: read one byte, STUB_GO releases, anything else ends the stub
  *	          with STUB_EXIT_QUIET. May be the same number as s.
  *	w=1       while waiting, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the stub with
@@ -28,11 +28,11 @@
  *	          p, a and l come together or not at all.
  *
  * All numbers are >= 3 and the descriptors must survive the stub's own exec (no
- * FD_CLOEXEC); the stub closes g and p, and marks s, before the program's exec.
+ * FD_CLOEXEC); the stub closes p, and marks s and g, before the program's exec.
  *
  * A silent end of file on s means that the program runs. Otherwise one struct
- * stub_report comes first, and the stub then waits for end of file on s, so that
- * the runtime can look at the world through /proc/<pid>/root; then it exits with
+ * stub_report comes first, and the stub then waits for end of file on g (on s without
+ * g), so that the runtime can look at the world through /proc/<pid>/root; then it exits with
  * STUB_EXIT_NOT_FOUND or STUB_EXIT_NOT_RUN. What arrives on s comes from a process
  * that the container may control: check the size and the magic, trust nothing.
  *

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The child's last act, shared by init and by exec: inside the container's root,
+ * still privileged, it settles stdio, working directory and environment, takes
+ * the final credentials and becomes the stub. Namespaces: all of the container's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/environ.h"
+#include "runtime/launch.h"
+#include "runtime/stub/stub.h"
+#include "spec/base/auto.h"
+#include "spec/base/path.h"
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+static bool is_null_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/*
+ * The host's /dev/null as a standard descriptor is a way to the host's devtmpfs
+ * (the inode's mount): the container's own takes its place, once it has shown to be
+ * the null device and no file of the image (CVE-2025-31133).
+ */
+static int open_own_null(int root_fd, struct error *err)
+{
+	struct stat st;
+	auto_close int fd = path_try(root_fd, "/dev/null", O_PATH);
+
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return -ENOENT; /* an image without /dev: keep the caller's */
+	if (fd < 0)
+		return error_set(err, -fd, "open /dev/null of the container");
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "stat /dev/null of the container");
+	if (!is_null_device(&st))
+		return error_rule(err, EPERM, "/dev/null of the container is not the null device");
+
+	auto_close int opened = path_try(root_fd, "/dev/null", O_RDWR | O_NOCTTY);
+
+	if (opened < 0)
+		return error_set(err, -opened, "open /dev/null of the container");
+	if (fstat(opened, &st) < 0 || !is_null_device(&st))
+		return error_rule(err, EPERM, "/dev/null of the container is not the null device");
+	return TAKE_FD(opened);
+}
+
+static int settle_stdio(const struct launch_program *p, struct error *err)
+{
+	auto_close int null_fd = -1;
+	uint32_t uid = p->process->user.uid;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0)
+			continue; /* closed by the caller: stays so */
+		if (is_null_device(&st)) {
+			if (null_fd < 0) {
+				null_fd = open_own_null(p->root_fd, err);
+				if (null_fd == -ENOENT)
+					return 0;
+				if (null_fd < 0)
+					return null_fd;
+			}
+			if (dup2(null_fd, fd) < 0)
+				return error_set(err, errno, "replace descriptor %d by the container's /dev/null", fd);
+			continue;
+		}
+		/* So that the program may re-open /dev/stdout. A file of somebody else's stays as it is. */
+		if (uid != 0 && fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
+		    errno != EINVAL && errno != ENOTSUP)
+			return error_set(err, errno, "give descriptor %d to uid %u", fd, uid);
+	}
+	return 0;
+}
+
+static int replace_stdio(const struct launch_program *p, struct error *err)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (p->stdio[fd] >= 0 && dup2(p->stdio[fd], fd) < 0)
+			return error_set(err, errno, "set up descriptor %d of the program", fd);
+	if (p->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		return error_set(err, errno, "make the terminal the controlling one");
+	return 0;
+}
+
+static int missing_cwd(const struct launch_program *p, struct error *err)
+{
+	auto_close int fd = path_mkdirs(p->root_fd, p->process->cwd, 0755, err);
+
+	if (fd < 0)
+		return fd;
+	if (fchdir(fd) < 0)
+		return error_set(err, errno, "enter the directory");
+	return 0;
+}
+
+/*
+ * Only an absolute path by the raw system call proves that the directory is below
+ * our root: a descriptor that leaked in from the host shows as "(unreachable)"
+ * (CVE-2024-21626). glibc's getcwd() would walk up by itself.
+ */
+static int check_cwd_is_inside(struct error *err)
+{
+	char path[PATH_MAX];
+	long n = syscall(SYS_getcwd, path, sizeof(path));
+
+	if (n < 0)
+		return error_set(err, errno, "ask for the working directory");
+	if (path[0] != '/')
+		return error_rule(err, EPERM, "the working directory is outside the container: possible breakout attempt");
+	return 0;
+}
+
+enum cwd_moment { AS_ROOT, AS_USER };
+
+/* Returns 1 when it has to be tried again as the container's user (a directory only that user may enter: NFS, FUSE). */
+static int enter_cwd(const struct launch_program *p, enum cwd_moment moment, struct error *err)
+{
+	const char *cwd = p->process->cwd;
+	int r = 0;
+
+	if (strcmp(cwd, "/") != 0) {
+		auto_close int fd = path_try(p->root_fd, cwd, O_PATH | O_DIRECTORY);
+
+		r = fd < 0 ? fd : fchdir(fd) < 0 ? -errno : 0;
+		if (r == -EACCES && moment == AS_ROOT)
+			return 1;
+		if (r == -ENOENT && moment == AS_ROOT)
+			r = missing_cwd(p, err);
+		else if (r < 0)
+			r = error_set(err, -r, "enter the directory");
+	}
+	if (r == 0)
+		r = check_cwd_is_inside(err);
+	if (r < 0) {
+		r = error_wrap(err, r, "cannot use %s as working directory", cwd);
+		error_at(err, "/process/cwd");
+	}
+	return r;
+}
+
+/* All of ours close at the next execve; the program's own and the stub's two do not. */
+static int keep_descriptors(const struct launch *l, const struct launch_program *p, struct error *err)
+{
+	syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+	for (uint32_t i = 0; i < p->preserve_fds; i++)
+		if (fcntl(3 + (int)i, F_SETFD, 0) < 0)
+			return error_set(err, errno, "keep descriptor %u", 3 + i);
+	if (fcntl(l->stub_go, F_SETFD, 0) < 0 ||
+	    (l->stub_status != l->stub_go && fcntl(l->stub_status, F_SETFD, 0) < 0) ||
+	    (p->procfs_fd >= 0 && fcntl(p->procfs_fd, F_SETFD, 0) < 0))
+		return error_set(err, errno, "keep the stub's descriptors");
+	return 0;
+}
+
+static char *control_string(const struct launch *l, const struct launch_program *p, struct arena *a)
+{
+	const char *label = p->process->apparmor_profile ?: p->process->selinux_label;
+	char *words = arena_printf(a, STUB_NAME " s=%d g=%d%s", l->stub_status, l->stub_go,
+				   l->gate == GATE_FIFO && p->init ? " w=1" : "");
+
+	if (!label || p->procfs_fd < 0)
+		return words;
+	return arena_printf(a, "%s p=%d a=%c l=%s", words, p->procfs_fd,
+			    p->process->apparmor_profile ? 'a' : 's', label);
+}
+
+static void execute_stub(const struct launch *l, const struct launch_program *p, const char *program,
+			 char **env, struct arena *a, struct error *err)
+{
+	const struct spec_strings *args = &p->process->args;
+	char **argv = ARENA_NEW_N(a, char *, args->n + 3);
+
+	argv[0] = control_string(l, p, a);
+	argv[1] = (char *)program;
+	memcpy(argv + 2, args->v, args->n * sizeof(*argv));
+	syscall(SYS_execveat, l->stub_fd, "", argv, env, AT_EMPTY_PATH);
+
+	int code = errno;
+
+	error_set(err, code, "execute the runtime's stub");
+	if (code == E2BIG)
+		error_hint(err, "arguments and environment together are too long for the kernel");
+}
+
+static int become(struct launch *l, const struct launch_program *p, struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	char program[PATH_MAX];
+	char **home;
+	char **env = environ_build(&p->process->env, p->extra_env, &a, &home);
+	int r = replace_stdio(p, err);
+
+	if (r == 0)
+		r = settle_stdio(p, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot set up standard input and output");
+
+	int again = enter_cwd(p, AS_ROOT, err);
+
+	if (again < 0)
+		return again;
+	if (home) {
+		char dir[PATH_MAX - 8];
+
+		environ_home(p->root_fd, p->process->user.uid, dir, sizeof(dir));
+		*home = arena_printf(&a, "HOME=%s", dir);
+	}
+
+	r = keep_descriptors(l, p, err);
+	if (r == 0)
+		r = proc_apply(p->plan, l->sync[1], err);
+	if (r == 0 && again)
+		r = enter_cwd(p, AS_USER, err);
+	if (r == 0)
+		r = proc_find_program(p->process, program, sizeof(program), err);
+	if (r == 0) {
+		execute_stub(l, p, program, env, &a, err);
+		r = -err->code;
+	}
+	return r;
+}
+
+_Noreturn void launch_become(struct launch *l, const struct launch_program *p)
+{
+	struct error err = ERROR_INIT;
+
+	become(l, p, &err);
+	launch_fail(l, &err);
+}

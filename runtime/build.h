@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * build - a container under construction: what create and run share
+ *
+ *	build_plan()      reads and checks the config, makes all plans; no side effect
+ *	build_reserve()   state directory, notes
+ *	build_clone()     cgroup, stub, clone; device program, id maps, network devices
+ *	build_supervise() stages, hooks, console, until the stub runs
+ *	build_finish()    rlimits, verification, state.json, pid file
+ *
+ * Whatever fails in between, build_undo() takes everything back. Whenever this
+ * process is killed instead, the noted cgroup is enough for `delete --force`.
+ */
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "cgroups/cgroups.h"
+#include "namespaces/namespaces.h"
+#include "runtime/launch.h"
+#include "runtime/process/process.h"
+#include "runtime/runtime.h"
+#include "runtime/state.h"
+
+struct build {
+	const struct rt_context *ctx;
+	const struct rt_create_options *opt;
+	struct arena *arena;
+
+	struct spec *spec;
+	char bundle[PATH_MAX];      /* absolute, cleaned */
+	struct ns_plan *ns;
+	struct proc_plan proc;
+	struct proc_seccomp seccomp;
+	struct cg_plan cg;
+	void *device_insns;
+	size_t n_device_insns;
+	uint32_t preserve_fds;      /* with LISTEN_FDS */
+	char **extra_env;
+	bool detach;
+	int child_stdio[3];         /* what the program uses as 0, 1, 2; -1: the caller's own */
+
+	struct cg_host host;
+	char cgroup[PATH_MAX];
+	bool cgroup_made;
+	int cgroup_fd;
+	int state_dir;
+	bool reserved;
+	int notify_dir_fd;          /* O_PATH of the notify directory, or -1 */
+	struct ns_extra_mount notify_mount;
+	struct rt_state state;
+	struct launch launch;
+	int console_master;         /* received from the child, or -1 */
+	bool wrote_pid_file;
+};
+
+#define BUILD_INIT \
+	{ .launch = LAUNCH_INIT, .cgroup_fd = -1, .state_dir = -1, .notify_dir_fd = -1, \
+	  .console_master = -1, .child_stdio = { -1, -1, -1 }, .host = { .root_fd = -1 } }
+
+int build_plan(struct build *b, struct error *err);
+int build_reserve(struct build *b, struct error *err);
+int build_clone(struct build *b, struct error *err);
+int build_supervise(struct build *b, struct error *err);
+int build_finish(struct build *b, struct error *err);
+
+/* After the program runs: poststart hooks. A failure ends the container (runtime.md, 1.3). */
+int build_poststart(struct build *b, struct error *err);
+
+void build_undo(struct build *b);
+void build_close(struct build *b);
+
+/* All five in order. On failure everything is undone. */
+int build_container(struct build *b, struct error *err);
+
+/* The child's side (init.c). */
+void build_init_child(struct launch *l, void *data);
+
+/* Has the config hooks of this kind? */
+static inline bool build_has_hooks(const struct build *b, enum spec_hook_kind kind)
+{
+	return b->spec->hooks.n[kind] > 0;
+}
+
+/* Must the child stop before the pivot, for hooks of the runtime's namespaces? */
+static inline bool build_has_runtime_hooks(const struct build *b)
+{
+	return build_has_hooks(b, SPEC_HOOK_PRESTART) || build_has_hooks(b, SPEC_HOOK_CREATE_RUNTIME);
+}

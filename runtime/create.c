@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create and run: one construction (build.h), two endings.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/build.h"
+#include "runtime/destroy.h"
+#include "runtime/foreground.h"
+#include "runtime/notify.h"
+#include "spec/base/auto.h"
+
+/*
+ * Nobody in the container may look at the runtime or its child before the stub:
+ * not ptrace it, not open its /proc entries (CVE-2016-9962).
+ */
+static void protect_self(void)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt, struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	static struct build b = BUILD_INIT;
+
+	protect_self();
+	b.ctx = ctx;
+	b.opt = opt;
+	b.arena = &a;
+	b.detach = true;
+	b.launch.gate = GATE_FIFO;
+
+	int r = build_container(&b, err);
+
+	build_close(&b);
+	return r;
+}
+
+static int start_program(struct build *b, struct error *err)
+{
+	struct launch *l = &b->launch;
+	int r = 0;
+
+	if (build_has_hooks(b, SPEC_HOOK_START_CONTAINER))
+		r = start_container_hooks(b->ctx, &b->state, b->spec, err);
+	if (r == 0)
+		r = launch_release(l, b->spec->process.args.v[0], err);
+	if (r == 0 && build_has_hooks(b, SPEC_HOOK_POSTSTART))
+		r = build_poststart(b, err);
+	if (r == 0)
+		state_unlock(b->state_dir);
+	return r;
+}
+
+static int run_to_start(struct build *b, struct foreground *f, struct error *err)
+{
+	int r = build_container(b, err);
+
+	if (r < 0)
+		return r;
+	if (!b->detach) {
+		foreground_cloned(f);
+		if (b->console_master >= 0)
+			r = foreground_terminal(f, TAKE_FD(b->console_master), err);
+	}
+	if (r == 0 && b->state.has_notify)
+		f->notify_sock = r = notify_bind(b->state_dir, err);
+	if (r >= 0)
+		r = start_program(b, err);
+	if (r < 0)
+		build_undo(b);
+	return r;
+}
+
+static int finish_run(struct build *b, struct foreground *f, int *ret_status, struct error *err)
+{
+	int status = 0;
+	int r = foreground_wait(f, b->launch.pid, b->launch.pidfd, &status, err);
+
+	b->launch.pid = 0;
+	foreground_end(f);
+	/* Somebody may have deleted it already, and the id may be another container's by now. */
+	if (!b->opt->keep && state_lock_again(b->state_dir, b->opt->id, NULL) == 0) {
+		struct error own = ERROR_INIT;
+		struct destroy d = {
+			.ctx = b->ctx, .state_dir = b->state_dir, .state = &b->state, .host = &b->host,
+			.cgroup = b->cgroup, .cgroup_fd = b->cgroup_fd, .hooks = &b->spec->hooks,
+		};
+
+		if (destroy_container(&d, &own) < 0) {
+			char line[1024];
+
+			error_line(&own, line, sizeof(line));
+			log_warn(b->ctx->log, "%s", line);
+		}
+	}
+	if (r == 0)
+		*ret_status = status;
+	return r;
+}
+
+int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, int *ret_status,
+	   struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	static struct build b = BUILD_INIT;
+	static struct foreground f = FOREGROUND_INIT;
+	int r = 0;
+
+	protect_self();
+	b.ctx = ctx;
+	b.opt = opt;
+	b.arena = &a;
+	b.detach = opt->detach;
+	b.launch.gate = GATE_SOCKET;
+	f.log = ctx->log;
+	if (!opt->no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (!b.detach) {
+		r = foreground_begin(&f, err);
+		if (r == 0)
+			r = foreground_stdio(&f, err);
+		memcpy(b.child_stdio, f.child_stdio, sizeof(b.child_stdio));
+	}
+	if (r == 0)
+		r = run_to_start(&b, &f, err);
+	if (r == 0 && b.detach && f.notify_sock >= 0)
+		r = notify_wait(f.notify_sock, b.launch.pid, b.launch.pidfd, ctx->log, err);
+	if (r == 0 && b.detach)
+		*ret_status = 0;
+	else if (r == 0)
+		r = finish_run(&b, &f, ret_status, err);
+	foreground_end(&f);
+	build_close(&b);
+	return r;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec: another process in a container that runs. The child enters all of init's
+ * namespaces with one setns(), is born in its cgroup, and ends like init does
+ * (become.c). Nothing is mounted and nothing of the host is changed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "cgroups/cgroups.h"
+#include "namespaces/namespaces.h"
+#include "runtime/caller.h"
+#include "runtime/exec_process.h"
+#include "runtime/foreground.h"
+#include "runtime/launch.h"
+#include "runtime/listener.h"
+#include "runtime/seccomp_cache.h"
+#include "runtime/state.h"
+#include "runtime/texts.h"
+#include "spec/base/auto.h"
+#include "spec/base/path.h"
+#include "spec/base/proc.h"
+
+struct exec {
+	const struct rt_context *ctx;
+	const struct rt_exec_options *opt;
+	struct arena *arena;
+	int state_dir;
+	struct rt_state state;
+	struct exec_source source;    /* process and the container's saved config */
+	struct proc_seccomp seccomp;
+	struct proc_plan plan;
+	int init_pidfd;
+	int console_master;
+	char **extra_env;
+	uint32_t preserve_fds;
+	int child_stdio[3];
+	struct launch launch;
+};
+
+#define EXEC_INIT \
+	{ .state_dir = -1, .init_pidfd = -1, .console_master = -1, .child_stdio = { -1, -1, -1 }, \
+	  .launch = LAUNCH_INIT }
+
+static int check_status(const struct exec *x, struct error *err)
+{
+	switch (state_status(x->ctx, x->state_dir, &x->state)) {
+	case RT_STOPPED:
+		return error_rule(err, ESRCH, TEXT_EXEC_STOPPED);
+	case RT_PAUSED:
+		return x->opt->ignore_paused ? 0 : error_rule(err, EAGAIN, TEXT_EXEC_PAUSED);
+	case RT_CREATING:
+		return error_rule(err, EAGAIN, "cannot exec in a container in the creating state");
+	default:
+		return 0;
+	}
+}
+
+static int check_terminal(const struct exec *x, struct error *err)
+{
+	bool terminal = x->source.process->terminal;
+
+	if (x->opt->detach && terminal && !x->opt->console_socket)
+		return error_rule(err, EINVAL, TEXT_CONSOLE_MISSING);
+	if (x->opt->console_socket && (!x->opt->detach || !terminal))
+		return error_rule(err, EINVAL, TEXT_CONSOLE_UNUSED);
+	return 0;
+}
+
+static int plan(struct exec *x, struct error *err)
+{
+	const struct spec_linux *lx = &x->source.container->linux_;
+	int r = 0;
+
+	if (lx->seccomp) {
+		auto_close int cache = seccomp_cache_open(x->ctx);
+
+		r = proc_seccomp_get(lx->seccomp, cache, x->arena, x->ctx->log, &x->seccomp, err);
+	}
+	if (r < 0)
+		return error_wrap(err, r, "cannot prepare the seccomp filter");
+
+	struct proc_options opt = {
+		.linux_ = lx,
+		.seccomp = lx->seccomp ? &x->seccomp : NULL,
+		.in_user_namespace = x->state.ns_kinds & 1u << SPEC_NS_USER,
+		.is_exec = true,
+		.keyring = x->state.no_new_keyring ? NULL : arena_printf(x->arena, "_ses.%s", x->state.id),
+		.log = x->ctx->log,
+	};
+
+	return proc_plan_make(x->source.process, &opt, x->arena, &x->plan, err);
+}
+
+static int prepare(struct exec *x, struct error *err)
+{
+	x->state_dir = state_open(x->ctx, x->opt->id, STATE_SHARED, err);
+	if (x->state_dir < 0)
+		return x->state_dir;
+
+	int r = state_load(x->state_dir, x->opt->id, x->arena, &x->state, err);
+
+	if (r == -ENOENT)
+		return error_rule(err, EAGAIN, "cannot exec in a container in the creating state");
+	if (r == 0)
+		r = check_status(x, err);
+	if (r == 0)
+		r = exec_source(x->opt, x->state_dir, &x->state, x->arena, x->ctx->log, &x->source, err);
+	if (r == 0)
+		r = check_terminal(x, err);
+	if (r == 0)
+		r = caller_descriptors(x->opt->preserve_fds, x->arena, &x->preserve_fds, &x->extra_env, err);
+	if (r == 0)
+		r = plan(x, err);
+	if (r == 0)
+		x->init_pidfd = r = state_pidfd(&x->state, err);
+	return r < 0 ? r : 0;
+}
+
+/* The sub-cgroup that --cgroup names: below the container's own, wherever links or ".." would lead. */
+static int sub_cgroup(const struct exec *x, const struct cg_host *host, struct error *err)
+{
+	char clean[PATH_MAX];
+	char path[PATH_MAX];
+	int r = path_clean(x->opt->cgroup, clean, sizeof(clean));
+
+	if (r < 0 || strstr(x->opt->cgroup, ".."))
+		return error_rule(err, EINVAL, "--cgroup %s is not a path below the container's cgroup",
+				  x->opt->cgroup);
+	snprintf(path, sizeof(path), "%s%s", x->state.cgroup, strcmp(clean, "/") == 0 ? "" : clean);
+
+	int fd = cg_open(host, path, err);
+
+	return fd < 0 ? error_wrap(err, fd, "cannot use --cgroup %s", x->opt->cgroup) : fd;
+}
+
+/* Where init is now: a container that manages its own cgroup has moved it to a leaf below the one we made. */
+static int cgroup_of_init(const struct exec *x, const struct cg_host *host, struct error *err)
+{
+	char path[PATH_MAX];
+	int r = cg_path_of_pid(x->state.pid, path, sizeof(path), err);
+
+	return r < 0 ? r : cg_open(host, path, err);
+}
+
+static void exec_child(struct launch *l, void *data);
+
+static int clone_into_cgroup(struct exec *x, struct error *err)
+{
+	struct launch *l = &x->launch;
+	struct cg_host host = { .root_fd = -1 };
+	int r = cg_host_open(&host, err);
+
+	if (r < 0)
+		return r;
+
+	auto_close int top = x->opt->cgroup ? sub_cgroup(x, &host, err) : cg_open(&host, x->state.cgroup, err);
+
+	if (top < 0) {
+		cg_host_close(&host);
+		return top;
+	}
+	l->cgroup_fd = top;
+	r = launch_clone(l, exec_child, x, err);
+
+	/* cgroup.md "no internal processes"; with an explicit --cgroup the caller gets what it asked for. */
+	auto_close int leaf = r == -EBUSY && !x->opt->cgroup ? cgroup_of_init(x, &host, err) : -1;
+
+	if (leaf >= 0) {
+		l->cgroup_fd = leaf;
+		r = launch_clone(l, exec_child, x, err);
+	}
+	l->cgroup_fd = -1;
+	cg_host_close(&host);
+	return r;
+}
+
+static int open_terminal(struct exec *x, int root_fd, struct launch_program *p, struct error *err)
+{
+	const struct spec_process *process = x->source.process;
+	struct winsize size = { .ws_row = process->console_height, .ws_col = process->console_width };
+	int master, peer;
+	char name[32];
+	int r = ns_open_pty(root_fd, process->has_console_size ? &size : NULL, &master, &peer, name, err);
+
+	if (r == 0)
+		r = stage_send(x->launch.sync[1], STAGE_CONSOLE, 0, master, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot set up the terminal");
+	close(master);
+	p->terminal = true;
+	p->stdio[0] = p->stdio[1] = p->stdio[2] = peer;
+	return 0;
+}
+
+static int enter(struct exec *x, struct launch_program *p, struct error *err)
+{
+	setsid();
+
+	int r = ns_exec_child(x->init_pidfd, x->state.ns_kinds, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "cannot enter the container's namespaces");
+	p->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* path-ok: the root just entered */
+	if (p->root_fd < 0)
+		return error_set(err, errno, "open the container's root");
+	if (x->source.process->apparmor_profile || x->source.process->selinux_label) {
+		p->procfs_fd = procfs_open(PROCFS_PIDS, err);
+		if (p->procfs_fd < 0)
+			return p->procfs_fd;
+	}
+	return p->process->terminal ? open_terminal(x, p->root_fd, p, err) : 0;
+}
+
+static void exec_child(struct launch *l, void *data)
+{
+	struct exec *x = data;
+	struct error err = ERROR_INIT;
+	struct launch_program program = {
+		.process = x->source.process,
+		.plan = &x->plan,
+		.extra_env = x->extra_env,
+		.preserve_fds = x->preserve_fds,
+		.procfs_fd = -1,
+		.stdio = { x->child_stdio[0], x->child_stdio[1], x->child_stdio[2] },
+	};
+
+	if (enter(x, &program, &err) < 0)
+		launch_fail(l, &err);
+	launch_become(l, &program);
+}
+
+static int on_stage(struct exec *x, struct stage_msg *msg, struct error *err)
+{
+	auto_close int fd = TAKE_FD(msg->fd);
+
+	if (msg->stage == STAGE_CONSOLE && fd >= 0) {
+		if (x->opt->console_socket)
+			return console_send(x->opt->console_socket, fd, err);
+		x->console_master = TAKE_FD(fd);
+		return 0;
+	}
+	if (msg->stage == STAGE_LISTENER && fd >= 0)
+		return listener_send(x->source.container->linux_.seccomp, &x->state, RT_RUNNING, x->launch.pid,
+				     fd, err);
+	return error_set(err, EPROTO, "read a stage message");
+}
+
+static int supervise(struct exec *x, struct error *err)
+{
+	for (;;) {
+		struct stage_msg msg;
+		int r = stage_recv(x->launch.sync[0], STAGE_TIMEOUT_MS, "entering the container", &msg, err);
+
+		if (r < 0)
+			return r;
+		if (msg.stage == STAGE_EOF)
+			return launch_confirm(&x->launch, err);
+		r = on_stage(x, &msg, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int finish(struct exec *x, struct error *err)
+{
+	struct launch *l = &x->launch;
+	int r = proc_apply_affinity(&x->plan, l->pid, true, err);
+
+	if (r == 0)
+		r = proc_apply_outside(&x->plan, l->pid, err);
+	if (r == 0)
+		r = proc_verify(&x->plan, l->pid, err);
+	if (r == 0 && x->opt->pidfd_socket)
+		r = console_send_pidfd(x->opt->pidfd_socket, l->pidfd, "setns", err);
+	if (r == 0 && x->opt->pid_file)
+		r = caller_write_pid(x->opt->pid_file, l->pid, err);
+	return r;
+}
+
+/* A frozen cgroup freezes the child at birth: whoever asked for --ignore-paused knows, and gets it at resume. */
+static int start(struct exec *x, struct foreground *f, struct error *err)
+{
+	struct launch *l = &x->launch;
+	int r = proc_apply_affinity(&x->plan, 0, false, err);
+
+	if (r == 0)
+		r = ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err);
+	if (r == 0)
+		r = launch_prepare(l, err);
+	if (r == 0)
+		r = clone_into_cgroup(x, err);
+	if (r < 0)
+		return r;
+	if (!x->opt->detach)
+		foreground_cloned(f);
+	r = supervise(x, err);
+	if (r == 0)
+		r = finish(x, err);
+	if (r == 0 && x->console_master >= 0)
+		r = foreground_terminal(f, TAKE_FD(x->console_master), err);
+	if (r == 0)
+		r = launch_release(l, x->source.process->args.v[0], err);
+	if (r < 0)
+		launch_abort(l);
+	return r;
+}
+
+int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int *ret_status,
+	    struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	static struct exec x = EXEC_INIT;
+	static struct foreground f = FOREGROUND_INIT;
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	x.ctx = ctx;
+	x.opt = opt;
+	x.arena = &a;
+	f.log = ctx->log;
+	if (!opt->no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+
+	int r = prepare(&x, err);
+
+	if (r == 0 && !opt->detach) {
+		r = foreground_begin(&f, err);
+		if (r == 0 && !x.source.process->terminal)
+			r = foreground_stdio(&f, err);
+		memcpy(x.child_stdio, f.child_stdio, sizeof(x.child_stdio));
+	}
+	if (r == 0)
+		r = start(&x, &f, err);
+	if (r == 0 && opt->detach)
+		*ret_status = 0;
+	else if (r == 0)
+		r = foreground_wait(&f, x.launch.pid, x.launch.pidfd, ret_status, err);
+	foreground_end(&f);
+	launch_close(&x.launch);
+	return r;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * init - the child of create and run, from its birth to the stub
+ *
+ * It is born in the container's new namespaces (see ns_clone_flags()), in its
+ * cgroup, with the host's root still in view, and knows the whole build by memory. It
+ * applies the plan of namespaces/, speaks to the parent where stages.h says so,
+ * and ends in become.c.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "runtime/build.h"
+#include "runtime/hooks.h"
+#include "spec/base/auto.h"
+
+/* The parent runs hooks meanwhile; its death is an end of file, so this only bounds a parent that hangs. */
+#define PARENT_TIMEOUT_MS (3600 * 1000)
+
+static int wait_for_go(struct launch *l, const char *what, struct error *err)
+{
+	struct stage_msg msg;
+	int r = stage_recv(l->sync[1], PARENT_TIMEOUT_MS, what, &msg, err);
+
+	if (r < 0)
+		return r;
+	if (msg.stage != STAGE_GO)
+		return error_rule(err, EPIPE, "the runtime went away before %s", what);
+	return 0;
+}
+
+static int run_hooks(struct build *b, struct error *err)
+{
+	struct launch *l = &b->launch;
+	struct spec_state doc;
+
+	if (build_has_runtime_hooks(b)) {
+		int r = stage_send(l->sync[1], STAGE_ROOT_BUILT, 0, -1, err);
+
+		if (r == 0)
+			r = wait_for_go(l, "its hooks had run", err);
+		if (r < 0)
+			return r;
+	}
+	b->state.pid = getpid(); /* a hook inside sees the pid that is valid inside */
+	state_document(&b->state, RT_CREATING, &doc);
+
+	struct hook_run run = {
+		.hooks = &b->spec->hooks,
+		.kind = SPEC_HOOK_CREATE_CONTAINER,
+		.state = &doc,
+		.log = b->ctx->log,
+	};
+
+	return hooks_run(&run, HOOK_STOP_ON_FAILURE, err);
+}
+
+static int open_console(struct build *b, int *ret_peer, struct error *err)
+{
+	const struct spec_process *p = &b->spec->process;
+	struct winsize size = { .ws_row = p->console_height, .ws_col = p->console_width };
+	auto_close int master = -1;
+	auto_close int peer = -1;
+	char name[32];
+	int r = ns_console(b->ns, p->has_console_size ? &size : NULL, &master, &peer, name, err);
+
+	if (r == 0)
+		r = stage_send(b->launch.sync[1], STAGE_CONSOLE, 0, master, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot set up the container's terminal");
+	*ret_peer = TAKE_FD(peer);
+	return 0;
+}
+
+static int enter_namespaces(struct build *b, struct error *err)
+{
+	struct launch *l = &b->launch;
+	int r = ns_join(b->ns, err);
+
+	if (r == 0 && ns_needs_second_clone(b->ns))
+		r = launch_clone_again(l, ns_clone_flags(b->ns), err);
+	if (r == 0 && ns_needs_maps(b->ns))
+		r = wait_for_go(l, "the id maps were written", err);
+	if (r == 0)
+		r = ns_become_root(b->ns, err);
+	return r < 0 ? error_wrap(err, r, "cannot enter the container's namespaces") : 0;
+}
+
+static int init(struct build *b, int *ret_peer, struct error *err)
+{
+	/* A session of its own: no way back to the caller's terminal (TIOCSTI, CVE-2017-5226). */
+	setsid();
+
+	int r = enter_namespaces(b, err);
+
+	if (r < 0)
+		return r;
+	r = ns_build_root(b->ns, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot set up the root filesystem");
+	r = run_hooks(b, err);
+	if (r == 0 && b->spec->process.terminal)
+		r = open_console(b, ret_peer, err);
+	if (r < 0)
+		return r;
+	r = ns_enter_root(b->ns, err);
+	return r < 0 ? error_wrap(err, r, "cannot enter the root filesystem") : 0;
+}
+
+void build_init_child(struct launch *l, void *data)
+{
+	struct build *b = data;
+	struct error err = ERROR_INIT;
+	int peer = -1;
+
+	if (init(b, &peer, &err) < 0)
+		launch_fail(l, &err);
+
+	const struct spec_process *process = &b->spec->process;
+	bool labelled = process->apparmor_profile || process->selinux_label;
+	struct launch_program program = {
+		.process = process,
+		.plan = &b->proc,
+		.extra_env = b->extra_env,
+		.preserve_fds = b->preserve_fds,
+		.root_fd = ns_root_fd(b->ns),
+		.procfs_fd = labelled ? ns_procfs_fd(b->ns) : -1,
+		.stdio = { b->child_stdio[0], b->child_stdio[1], b->child_stdio[2] },
+		.terminal = peer >= 0,
+		.init = true,
+	};
+
+	if (peer >= 0)
+		program.stdio[0] = program.stdio[1] = program.stdio[2] = peer;
+	launch_become(l, &program);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kill, pause and resume.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cgroups/cgroups.h"
+#include "runtime/state.h"
+#include "runtime/texts.h"
+#include "spec/base/auto.h"
+#include "spec/base/proc.h"
+
+#define FREEZE_TIMEOUT_MS 10000
+
+static int open_cgroup(const struct rt_state *state, struct error *err)
+{
+	struct cg_host host = { .root_fd = -1 };
+	int r = cg_host_open(&host, err);
+
+	if (r < 0)
+		return r;
+	r = cg_open(&host, state->cgroup, err);
+	cg_host_close(&host);
+	return r;
+}
+
+/*
+ * Without a pid namespace of its own, init's death does not take the others
+ * along, so SIGKILL means all of them (also when init is dead already).
+ */
+static int kill_cgroup(const struct rt_state *state, struct error *err)
+{
+	auto_close int fd = open_cgroup(state, err);
+
+	return fd < 0 ? fd : cg_kill(fd, err);
+}
+
+static int signal_all(const struct rt_state *state, int signo, struct arena *a, struct error *err)
+{
+	auto_close int fd = open_cgroup(state, err);
+	pid_t *pids;
+	size_t n;
+
+	if (fd < 0)
+		return fd;
+	if (signo == SIGKILL)
+		return cg_kill(fd, err);
+
+	int r = cg_pids(fd, a, &pids, &n, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		auto_close int pidfd = proc_pidfd(pids[i], 0, NULL);
+
+		if (pidfd >= 0)
+			proc_pidfd_send(pidfd, signo);
+	}
+	return r;
+}
+
+int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kill_scope scope,
+	    struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	struct rt_state state;
+	int r = state_peek(ctx, id, &a, &state, err);
+
+	if (r < 0)
+		return r;
+	if (scope == RT_KILL_ALL) {
+		/* Sent by engines as a matter of course: a container that is gone already is no error. */
+		r = state.pid ? signal_all(&state, signo, &a, err) : 0;
+		return r == -ENOENT ? 0 : r;
+	}
+	if (signo == SIGKILL && state.pid && !(state.ns_kinds & 1u << SPEC_NS_PID))
+		kill_cgroup(&state, NULL);
+
+	auto_close int pidfd = state_pidfd(&state, err);
+
+	if (pidfd < 0)
+		return pidfd;
+	if (!state_is_alive(&state)) /* a zombie: the engine has not reaped it yet */
+		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
+	r = proc_pidfd_send(pidfd, signo);
+	if (r == -ESRCH)
+		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
+	return r < 0 ? error_set(err, -r, "send signal %d to process %d", signo, (int)state.pid) : 0;
+}
+
+static int set_frozen(const struct rt_context *ctx, const char *id, bool freeze, struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	struct rt_state state;
+	auto_close int dir_fd = state_open(ctx, id, STATE_LOCKED, err);
+
+	if (dir_fd < 0)
+		return dir_fd;
+
+	int r = state_load(dir_fd, id, &a, &state, err);
+
+	if (r == -ENOENT)
+		return error_rule(err, EAGAIN, TEXT_PAUSE_OTHER, "creating");
+	if (r < 0)
+		return r;
+
+	enum rt_status status = state_status(ctx, dir_fd, &state);
+
+	if (!freeze && status != RT_PAUSED)
+		return error_rule(err, EINVAL, TEXT_NOT_PAUSED);
+	if (freeze && status == RT_STOPPED)
+		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
+	if (freeze && status != RT_RUNNING && status != RT_CREATED)
+		return error_rule(err, EINVAL, TEXT_PAUSE_OTHER, state_status_name(status));
+
+	auto_close int cgroup_fd = open_cgroup(&state, err);
+
+	if (cgroup_fd < 0)
+		return cgroup_fd;
+	r = cg_freeze(cgroup_fd, freeze, FREEZE_TIMEOUT_MS, err);
+	return r < 0 ? error_wrap(err, r, "cannot %s container \"%s\"", freeze ? "pause" : "resume", id) : 0;
+}
+
+int rt_pause(const struct rt_context *ctx, const char *id, struct error *err)
+{
+	return set_frozen(ctx, id, true, err);
+}
+
+int rt_resume(const struct rt_context *ctx, const char *id, struct error *err)
+{
+	return set_frozen(ctx, id, false, err);
+}

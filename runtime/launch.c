@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parent's half of a launch: sockets, clone, gate, confirmation.
+ */
+#include "runtime/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/diagnose.h"
+#include "runtime/state.h"
+#include "runtime/stub/stub.h"
+#include "runtime/stub_image.h"
+#include "runtime/texts.h"
+#include "spec/base/auto.h"
+#include "spec/base/proc.h"
+
+/* How long an execve may take: it reads the program from whatever filesystem holds it. */
+#define EXEC_TIMEOUT_MS 60000
+
+static int make_fifo(int dir_fd, const char *name, struct error *err)
+{
+	if (mkfifoat(dir_fd, name, 0600) < 0)
+		return error_set(err, errno, "make %s in the state directory", name);
+
+	/* Both ends: opening never blocks, and the stub is its own writer, so it never sees an end of file. */
+	int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s in the state directory", name);
+	return fd;
+}
+
+static int prepare_gate(struct launch *l, struct error *err)
+{
+	if (l->gate == GATE_FIFO) {
+		l->stub_go = make_fifo(l->state_dir_fd, STATE_EXEC_FIFO, err);
+		if (l->stub_go < 0)
+			return l->stub_go;
+		l->stub_status = make_fifo(l->state_dir_fd, STATE_STATUS_FIFO, err);
+		return l->stub_status < 0 ? l->stub_status : 0;
+	}
+
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set(err, errno, "make a socket pair for the stub");
+	l->gate_fd = ends[0];
+	l->stub_go = l->stub_status = ends[1];
+	return 0;
+}
+
+/*
+ * Which signals were ignored when we were started (nohup, a careless parent):
+ * field 33 of /proc/self/stat. The container's program must not inherit that.
+ */
+static uint64_t ignored_signals(void)
+{
+	char text[1024];
+	auto_close int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return ~0ULL;
+	text[n] = '\0';
+
+	char *p = strrchr(text, ')');
+
+	for (int field = 2; p && field < 33; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : ~0ULL;
+}
+
+int launch_prepare(struct launch *l, struct error *err)
+{
+	int r = stage_pair(l->sync, err);
+
+	if (r == 0)
+		r = prepare_gate(l, err);
+	if (r == 0)
+		l->stub_fd = r = stub_open(err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot prepare the child");
+	l->ignored = ignored_signals();
+	return 0;
+}
+
+static void reset_signals(uint64_t ignored)
+{
+	sigset_t none;
+
+	for (int s = 1; s < 32; s++)
+		if (ignored >> (s - 1) & 1 && s != SIGKILL && s != SIGSTOP)
+			signal(s, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static long clone3_like_fork(uint64_t flags, int cgroup_fd, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static void describe_clone_flags(uint64_t flags, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (int k = 0; k < SPEC_NAMESPACES; k++)
+		if (flags & spec_ns_flag(k) && used < size)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "",
+						 spec_ns_name(k));
+}
+
+static int clone_failed(const struct launch *l, int code, struct error *err)
+{
+	char kinds[128];
+
+	describe_clone_flags(l->clone_flags, kinds, sizeof(kinds));
+
+	int r = error_set(err, code, "clone a process with new namespaces (%s)%s",
+			  kinds[0] ? kinds : "none", l->cgroup_fd >= 0 ? " into its cgroup" : "");
+
+	if (code == EBUSY)
+		error_hint(err, "the cgroup has controllers enabled for its children, so it cannot hold processes itself");
+	else if (code == ENOSPC || code == EUSERS)
+		error_hint(err, "a limit in /proc/sys/user/max_*_namespaces is reached");
+	else if (code == EAGAIN)
+		error_hint(err, "pids.max of a cgroup or RLIMIT_NPROC is reached");
+	return r;
+}
+
+int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), void *data,
+		 struct error *err)
+{
+	long pid = clone3_like_fork(l->clone_flags, l->cgroup_fd, &l->pidfd);
+
+	if (pid < 0)
+		return clone_failed(l, errno, err);
+	if (pid == 0) {
+		/* Ours to close, or we would never notice that the parent died. */
+		close(TAKE_FD(l->sync[0]));
+		reset_signals(l->ignored);
+		child(l, data);
+		_exit(255);
+	}
+	l->pid = (pid_t)pid;
+	/* Our copies must go: the end of file on sync is the news we wait for. */
+	close(TAKE_FD(l->sync[1]));
+	close(l->stub_go);
+	if (l->stub_status != l->stub_go)
+		close(l->stub_status);
+	l->stub_go = l->stub_status = -1;
+	return 0;
+}
+
+int launch_clone_again(struct launch *l, uint64_t flags, struct error *err)
+{
+	int unused = -1;
+	long pid = clone3_like_fork(flags | CLONE_PARENT, -1, &unused);
+
+	if (pid < 0)
+		return error_set(err, errno, "clone init in the joined user namespace");
+	if (pid == 0)
+		return 0;
+
+	if (stage_send(l->sync[1], STAGE_PID, (int32_t)pid, -1, err) < 0)
+		launch_fail(l, err);
+	_exit(0);
+}
+
+_Noreturn void launch_fail(struct launch *l, const struct error *err)
+{
+	stage_send_error(l->sync[1], err);
+	_exit(255);
+}
+
+static bool was_oom_killed(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+int launch_confirm(struct launch *l, struct error *err)
+{
+	struct pollfd p = { .fd = l->pidfd, .events = POLLIN };
+	int status;
+
+	if (poll(&p, 1, 0) == 0)
+		return 0;
+	if (waitpid(l->pid, &status, WNOHANG) != l->pid)
+		return error_rule(err, ECHILD, "the container's first process disappeared while it was set up");
+
+	l->pid = 0;
+	if (was_oom_killed(status))
+		return error_rule(err, ENOMEM, TEXT_INIT_OOM);
+	if (WIFSIGNALED(status))
+		return error_rule(err, ECHILD, "the container's first process was killed by signal %d while it was set up",
+				  WTERMSIG(status));
+	return error_rule(err, ECHILD, "the container's first process ended with status %d while it was set up",
+			  WEXITSTATUS(status));
+}
+
+int launch_release(struct launch *l, const char *program, struct error *err)
+{
+	static const char go = STUB_GO;
+
+	if (send(l->gate_fd, &go, 1, MSG_NOSIGNAL) < 0)
+		return error_set(err, errno, "release the container's first process");
+	return diagnose_wait(l->gate_fd, l->pid, l->pidfd, program, EXEC_TIMEOUT_MS, err);
+}
+
+void launch_abort(struct launch *l)
+{
+	if (l->pidfd >= 0) {
+		proc_pidfd_send(l->pidfd, SIGKILL);
+		proc_pidfd_wait(l->pidfd, 10000);
+	}
+	if (l->pid > 0)
+		waitpid(l->pid, NULL, WNOHANG);
+	l->pid = 0;
+}
+
+void launch_close(struct launch *l)
+{
+	int *const fds[] = { &l->sync[0], &l->sync[1], &l->gate_fd, &l->stub_fd, &l->pidfd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (*fds[i] >= 0)
+			close(TAKE_FD(*fds[i]));
+	if (l->stub_go >= 0)
+		close(l->stub_go);
+	if (l->stub_status >= 0 && l->stub_status != l->stub_go)
+		close(l->stub_status);
+	l->stub_go = l->stub_status = -1;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * launch - from a clone to the container's program
+ *
+ * What create, run and exec have in common: one clone3 straight into the cgroup,
+ * a child that becomes the stub (runtime/stub/), a gate the stub waits at, and
+ * the parent's view of both. What the child does between its birth and the stub is
+ * the callers' business (init.c, exec_child.c).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/process/process.h"
+#include "runtime/stages.h"
+#include "spec/base/log.h"
+
+/* How the stub is told to go on, and how it tells what became of its execve. */
+enum launch_gate {
+	GATE_SOCKET, /* run, exec: this command releases it */
+	GATE_FIFO,   /* create: a later `start` does, through the fifos in the state directory */
+};
+
+struct launch {
+	/* given by the caller */
+	enum launch_gate gate;
+	int state_dir_fd;      /* GATE_FIFO: where the fifos are made */
+	int cgroup_fd;         /* -1: stay in the caller's */
+	uint64_t clone_flags;  /* CLONE_NEW* */
+
+	/* made here */
+	int sync[2];           /* stages: [0] parent, [1] child */
+	int gate_fd;           /* parent's end of the socket; -1 with fifos */
+	int stub_go, stub_status; /* the stub's descriptors, in the child */
+	int stub_fd;
+	uint64_t ignored;      /* signals that the caller's caller ignored: the child resets them */
+	pid_t pid;             /* of the child, later of init */
+	int pidfd;
+};
+
+#define LAUNCH_INIT \
+	{ .gate = GATE_SOCKET, .state_dir_fd = -1, .cgroup_fd = -1, .sync = { -1, -1 }, .gate_fd = -1, \
+	  .stub_go = -1, .stub_status = -1, .stub_fd = -1, .pidfd = -1 }
+
+/* Sockets or fifos, and the stub's image. */
+int launch_prepare(struct launch *l, struct error *err);
+
+/*
+ * Clones. child(data, l) runs in the child and never returns; it gets a clean
+ * signal mask and default dispositions.
+ */
+int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), void *data,
+		 struct error *err);
+
+/*
+ * The second clone of init in a joined user namespace: called in the first child,
+ * returns twice like fork(): 0 in init; in the first child it reports init's pid and exits.
+ */
+int launch_clone_again(struct launch *l, uint64_t flags, struct error *err);
+
+/* The child's failure report; never returns. */
+_Noreturn void launch_fail(struct launch *l, const struct error *err);
+
+/* After STAGE_EOF: is the child still there (the stub runs), or did it die on the way? */
+int launch_confirm(struct launch *l, struct error *err);
+
+/* Opens the gate, then waits for the execve: 0 when the program runs, else the error of diagnose.h. */
+int launch_release(struct launch *l, const char *program, struct error *err);
+
+/* Kills the child and reaps it if it is ours. */
+void launch_abort(struct launch *l);
+
+void launch_close(struct launch *l);
+
+/* The child's last act. */
+struct launch_program {
+	const struct spec_process *process;
+	const struct proc_plan *plan;
+	const char *program_hint;     /* for messages: args[0] */
+	char *const *extra_env;       /* NULL-terminated K=V that win over process.env; may be NULL */
+	uint32_t preserve_fds;        /* descriptors 3 … 2+n are the program's */
+	int root_fd;                  /* the container's root, entered */
+	int procfs_fd;                /* for LSM labels; -1 when none is asked for */
+	int stdio[3];                 /* what becomes 0, 1, 2; -1: the caller's own */
+	bool terminal;                /* they are a pty: make it the controlling terminal */
+	bool init;                    /* default signals end the waiting stub */
+};
+_Noreturn void launch_become(struct launch *l, const struct launch_program *p);

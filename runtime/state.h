@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * state - the directory that remembers a container between commands
+ *
+ *	<root>/<id>/            0700; making it reserves the id; flock()ed by whoever changes the container
+ *	<root>/<id>/cgroup      symlink whose text is the cgroup's path: written before the cgroup is made, so
+ *	                        that a crash at any later moment leaves enough to find and kill everything
+ *	<root>/<id>/config.json the bundle's config as it was at create (runtime.md Lifecycle: later edits change nothing)
+ *	<root>/<id>/state.json  written once, by rename, when init has been built and verified
+ *	<root>/<id>/exec.fifo   present while created: start writes one byte
+ *	<root>/<id>/status.fifo how the stub tells start what became of the execve
+ *	<root>/<id>/notify/     the sd_notify socket, when NOTIFY_SOCKET was set
+ *	<root>/@seccomp/        compiled filters; '@' cannot be part of an id
+ *
+ * The status is never stored: it follows from the process, the fifo and the
+ * cgroup, so no crash can make it wrong.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/runtime.h"
+#include "spec/base/arena.h"
+#include "spec/base/error.h"
+#include "spec/spec.h"
+
+#define STATE_EXEC_FIFO   "exec.fifo"
+#define STATE_STATUS_FIFO "status.fifo"
+#define STATE_NOTIFY_DIR  "notify"
+
+enum rt_status { RT_CREATING, RT_CREATED, RT_RUNNING, RT_PAUSED, RT_STOPPED };
+
+/* What state.json holds. */
+struct rt_state {
+	const char *id;
+	const char *bundle, *rootfs, *created;
+	const char *program;      /* process.args[0], for messages */
+	pid_t pid;
+	uint64_t start_time;      /* proc_stat.start_time of pid: together they name the process for good */
+	const char *cgroup_dir;   /* absolute directory of the leaf */
+	const char *cgroup;       /* path in the v2 tree */
+	unsigned ns_kinds;        /* ns_kinds() */
+	bool has_hooks;           /* config.json has poststart, startContainer or poststop hooks */
+	bool no_new_keyring;
+	bool has_notify;          /* notify/ exists */
+	bool is_vm;
+	const struct spec_key_value *annotations;
+	size_t n_annotations;
+	const char *resources;    /* JSON of resources changed by update, or NULL */
+	uid_t owner;              /* of the directory; filled by state_load() when asked for */
+};
+
+/* The name of a status as the state document spells it. */
+const char *state_status_name(enum rt_status status);
+
+/* Opens the state root, making it (0700) when `make`. */
+int state_open_root(const struct rt_context *ctx, bool make, struct error *err);
+
+/* Makes and locks <root>/<id>. TEXT_EXISTS when it is there. Returns the directory fd. */
+int state_reserve(const struct rt_context *ctx, const char *id, struct error *err);
+
+enum state_access { STATE_SHARED, STATE_LOCKED };
+
+/* Opens <root>/<id>, with the lock (waits at most 10 s for it) or without. TEXT_NOT_EXIST. */
+int state_open(const struct rt_context *ctx, const char *id, enum state_access access,
+	       struct error *err);
+
+/* For a command that stays with its container: others may work on it meanwhile. */
+void state_unlock(int dir_fd);
+/* -ENOENT when the container has been deleted meanwhile. */
+int state_lock_again(int dir_fd, const char *id, struct error *err);
+
+/* Notes the cgroup before it exists, and the config as it is now. */
+int state_note_cgroup(int dir_fd, const char *path, struct error *err);
+int state_note_config(int dir_fd, const struct spec *spec, struct error *err);
+/* The noted cgroup path, for a container that never got a state.json. -ENOENT. */
+int state_noted_cgroup(int dir_fd, char *buf, size_t size);
+
+int state_save(int dir_fd, const struct rt_state *state, struct error *err);
+
+/*
+ * Reads state.json. -ENOENT (quietly, err untouched) when there is none: the
+ * container is still being created, or its creation was cut short.
+ */
+int state_load(int dir_fd, const char *id, struct arena *a, struct rt_state *ret, struct error *err);
+
+/* One open and one read without opening the directory: for commands that only look. */
+int state_peek(const struct rt_context *ctx, const char *id, struct arena *a, struct rt_state *ret,
+	       struct error *err);
+
+/* dir_fd may be -1 after state_peek(): then paths are built from ctx and id. */
+enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *state);
+
+/* The process is there and is the one that was created. */
+bool state_is_alive(const struct rt_state *state);
+
+/* A pidfd of init, checked against the start time. TEXT_NOT_RUNNING when it is gone. */
+int state_pidfd(const struct rt_state *state, struct error *err);
+
+/* The config as it was at create. */
+int state_load_config(int dir_fd, struct arena *a, struct spec **ret, struct error *err);
+
+/* Removes the files and the directory; the id is free afterwards. */
+int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err);
+
+/* The state document of a container in a given status, for hooks, listeners and `state`. */
+void state_document(const struct rt_state *state, enum rt_status status, struct spec_state *ret);

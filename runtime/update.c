@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update: new limits for a container that runs. All of them are in force afterwards,
+ * or the old ones are and the saved state has not changed.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cgroups/cgroups.h"
+#include "runtime/resources.h"
+#include "runtime/state.h"
+#include "runtime/texts.h"
+#include "spec/base/auto.h"
+
+/* What the config asked for, with the updates since. */
+static int current_resources(int dir_fd, const struct rt_state *state, struct arena *a,
+			     struct spec_resources **ret, struct error *err)
+{
+	struct spec *spec;
+	struct spec_resources *updates = NULL;
+	int r = state_load_config(dir_fd, a, &spec, err);
+
+	if (r == 0 && state->resources)
+		r = spec_parse_resources(state->resources, strlen(state->resources), a, NULL, &updates, err);
+	if (r < 0)
+		return r;
+	*ret = resources_merge(spec->linux_.resources, updates, a);
+	return 0;
+}
+
+static int write_limits(const struct rt_context *ctx, const struct rt_state *state,
+			const struct spec_resources *delta, struct arena *a, struct error *err)
+{
+	struct cg_host host = { .root_fd = -1 };
+	struct cg_plan plan;
+	int r = cg_plan_make(delta, a, ctx->log, &plan, err);
+
+	if (r == 0)
+		r = cg_host_open(&host, err);
+	if (r < 0)
+		return r;
+
+	auto_close int fd = cg_open(&host, state->cgroup, err);
+
+	r = fd < 0 ? fd : cg_apply(fd, &plan, err);
+	cg_host_close(&host);
+	return r;
+}
+
+int rt_update(const struct rt_context *ctx, const char *id, const struct spec_resources *res,
+	      struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	struct rt_state state;
+	struct spec_resources *now = NULL;
+	auto_close int dir_fd = state_open(ctx, id, STATE_LOCKED, err);
+
+	if (dir_fd < 0)
+		return dir_fd;
+
+	int r = state_load(dir_fd, id, &a, &state, err);
+
+	if (r == -ENOENT || (r == 0 && state_status(ctx, dir_fd, &state) == RT_STOPPED))
+		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
+	if (r == 0)
+		r = current_resources(dir_fd, &state, &a, &now, err);
+	if (r < 0)
+		return r;
+
+	struct spec_resources *merged = resources_merge(now, res, &a);
+	auto_buf struct buf text = BUF_INIT;
+
+	r = write_limits(ctx, &state, resources_delta(res, merged, &a), &a, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot update container \"%s\"", id);
+	resources_write(merged, &text);
+	state.resources = text.data;
+	return state_save(dir_fd, &state, err);
+}
