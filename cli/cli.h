@@ -32,6 +32,9 @@ struct cli {
 	struct rt_context ctx;
 };
 
+/* The whole program. Returns its exit status. */
+int cli_main(char **argv);
+
 /* The commands. Each returns its exit status, or -E… with *err set. */
 int cmd_check(struct cli *cli, struct error *err);
 int cmd_checkpoint(struct cli *cli, struct error *err);

@@ -103,8 +103,9 @@ static void add_paragraph(struct buf *out, const char *text)
 void cli_help_verb(struct buf *out, const struct cli_verb *verb)
 {
 	buf_printf(out, "NAME:\n   " CLI_NAME " %s - %s\n\n", verb->name, verb->brief);
-	buf_printf(out, "USAGE:\n   " CLI_NAME " %s [command options]%s%s\n", verb->name,
-		   *verb->operands ? " " : "", verb->operands);
+	buf_printf(out, "USAGE:\n   " CLI_NAME " %s%s%s%s\n", verb->name,
+		   verb->n_options ? " [command options]" : "", *verb->operands ? " " : "",
+		   verb->operands);
 	if (verb->about) {
 		buf_puts(out, "\nDESCRIPTION:\n");
 		add_paragraph(out, verb->about);

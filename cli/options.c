@@ -128,14 +128,14 @@ static const struct cli_option check_options[] = {
 #define OPTIONS(a) .options = (a), .n_options = ARRAY_SIZE(a)
 
 static const struct cli_verb verbs[] = {
-	{ "create", "make a container that waits for start", "ID", 1, 1, VERB_MAKES_ROOT,
+	{ "create", "make a container that waits for start", "ID", 1, 1, VERB_MAKES_ROOT | VERB_EXECUTES,
 	  OPTIONS(create_options),
 	  "Builds the container that the bundle's config.json describes, up to the point where\n"
 	  "its program would be executed. `start` executes it, `delete` takes the container down.",
 	  "bulkhead create failed", 1, cmd_create },
-	{ "start", "execute the program of a created container", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1,
+	{ "start", "execute the program of a created container", "ID", 1, 1, VERB_EXECUTES, NULL, 0, NULL, NULL, 1,
 	  cmd_start },
-	{ "run", "create, start, wait and delete", "ID", 1, 1, VERB_MAKES_ROOT, OPTIONS(run_options),
+	{ "run", "create, start, wait and delete", "ID", 1, 1, VERB_MAKES_ROOT | VERB_EXECUTES, OPTIONS(run_options),
 	  "Ends with the program's exit status, or with 128 plus the number of the signal that\n"
 	  "ended it. Signals are passed on to the program.",
 	  "bulkhead run failed", 1, cmd_run },
@@ -145,17 +145,17 @@ static const struct cli_verb verbs[] = {
 	  OPTIONS(kill_options),
 	  "SIGNAL is a number or a name with or without SIG, in any case. The default is TERM.", NULL,
 	  1, cmd_kill },
-	{ "delete", "remove a stopped container", "ID", 1, 1, 0, OPTIONS(delete_options), NULL, NULL, 1,
+	{ "delete", "remove a stopped container", "ID", 1, 1, VERB_EXECUTES, OPTIONS(delete_options), NULL, NULL, 1,
 	  cmd_delete },
 	{ "exec", "execute a further program in a container", "ID COMMAND [ARG...]", 1, -1,
-	  VERB_ENDS_AT_ID, OPTIONS(exec_options),
+	  VERB_ENDS_AT_ID | VERB_EXECUTES, OPTIONS(exec_options),
 	  "Everything after ID belongs to COMMAND. With --process there is no COMMAND. Without it\n"
 	  "the program gets the environment, user and limits of the container's `process`, as far\n"
 	  "as no option says otherwise. Ends with the program's exit status, and with 255 when the\n"
 	  "program could not be started.",
 	  "exec failed", 255, cmd_exec },
 	{ "list", "list the containers", "", 0, 0, 0, OPTIONS(list_options), NULL, NULL, 1, cmd_list },
-	{ "ps", "list the processes of a container", "ID [PS-OPTION...]", 1, -1, VERB_ENDS_AT_ID,
+	{ "ps", "list the processes of a container", "ID [PS-OPTION...]", 1, -1, VERB_ENDS_AT_ID | VERB_EXECUTES,
 	  OPTIONS(ps_options),
 	  "Runs the host's ps(1), with -ef when no option of it is given, and prints the rows of\n"
 	  "the container's processes. The output must have a PID column.",

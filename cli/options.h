@@ -45,6 +45,7 @@ enum {
 	VERB_UNPARSED = 2,   /* every argument is taken and none is looked at */
 	VERB_MAKES_ROOT = 4, /* may create the state root */
 	VERB_HIDDEN = 8,
+	VERB_EXECUTES = 16,  /* programs: of the container, hooks, ps */
 };
 
 struct cli_verb {
