@@ -47,6 +47,9 @@ HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -DBULKHEAD_STATIC
 LDHARDEN = -static -Wl,--gc-sections
 STATIC_LIBS = -lseccomp
 endif
+# V=1 shows the commands.
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-5s %s\n' '$1' '$@')
 ALL_CF   = -std=gnu11 -D_GNU_SOURCE -I. -include spec/base/banned.h $(WARN) $(HARDEN) \
            -fvisibility=hidden -ffunction-sections -fdata-sections -MMD -MP $(CPPFLAGS) $(CFLAGS)
 LIBS     = -l:libyajl_s.a $(STATIC_LIBS)
@@ -66,7 +69,8 @@ $(call lib,$1): $(call objs,$1)
 	@rm -f $$@ && $(AR) rcs $$@ $$^
 TESTS_$1 = $(wildcard tests/unit/$1/*_test.c)
 $(B)/test-$(subst /,_,$1): $$(patsubst %.c,$(B)/%.o,$$(TESTS_$1)) $(filter-out $(B)/cli/main.o,$(call objs,$1)) $(call uses,$1)
-	$(CC) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ -lcriterion -lcap $(LIBS)
+	$$(call say,LINK)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ -lcriterion -lcap $(LIBS)
 test-$(subst /,_,$1): $(B)/test-$(subst /,_,$1)
 	./$$< --short-filename
 endef
@@ -77,11 +81,13 @@ UNIT_TESTS = $(foreach r,$(UNIT_ROOMS),$(B)/test-$(subst /,_,$r))
 # Unit tests may use what product code may not (banned.h), and need no hardening.
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -include spec/base/banned.h -Wmissing-prototypes,$(ALL_CF)) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(filter-out -include spec/base/banned.h -Wmissing-prototypes,$(ALL_CF)) -c -o $@ $<
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CF) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CF) -c -o $@ $<
 
 # The last program before the container's own: no libc, no relocations, embedded
 # as bytes (runtime/stub/). Its source says why.
@@ -90,14 +96,16 @@ STUB_CF = -std=gnu11 -Os -static -nostdlib -ffreestanding -fno-stack-protector -
           -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,max-page-size=4096 -Wl,-n -s
 $(B)/runtime/stub/stub: runtime/stub/stub.c runtime/stub/stub.h
 	@mkdir -p $(@D)
-	$(CC) -I. $(STUB_CF) -o $@ $<
+	$(call say,STUB)
+	$(Q)$(CC) -I. $(STUB_CF) -o $@ $<
 $(B)/runtime/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/stub/stub"'
 $(B)/runtime/stub_image.o: $(B)/runtime/stub/stub
 
 $(B)/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMIT='"$(COMMIT)"'
 
 $(B)/bulkhead: $(B)/cli/main.o $(ROOMLIBS)
-	$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
 
 deps:
 	@tests/install-deps.sh build
