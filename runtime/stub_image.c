@@ -78,7 +78,7 @@ int stub_open_tmpfs(struct error *err)
 	if (tmpfs < 0)
 		return error_set(err, errno, "mount tmpfs for %s", STUB_NAME);
 
-	/* A writer would make both the exec (ETXTBSY) and the read-only switch (EBUSY) impossible. */
+	/* An open writer would forbid the exec (ETXTBSY) and the read-only switch (EBUSY). */
 	{
 		auto_close int file =
 			openat(tmpfs, STUB_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);

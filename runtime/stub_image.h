@@ -15,7 +15,7 @@
 
 #include "spec/base/error.h"
 
-/* Returns a CLOEXEC fd for execveat(fd, "", argv, envp, AT_EMPTY_PATH); stub.h says what argv is. */
+/* Returns a CLOEXEC fd for execveat(fd, "", argv, envp, AT_EMPTY_PATH); for argv see stub.h. */
 int stub_open(struct error *err);
 
 /* The two ways stub_open() chooses from; for tests. */

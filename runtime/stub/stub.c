@@ -72,9 +72,9 @@ enum { NO_FD = -1 };
 
 struct control {
 	int status, gate, procfs; /* s, g, p */
-	int catch_signals;        /* w */
-	char lsm;                 /* a */
-	const char *label;        /* l */
+	int catch_signals; /* w */
+	char lsm; /* a */
+	const char *label; /* l */
 };
 
 static _Noreturn void quit(int status)
@@ -133,8 +133,8 @@ static _Noreturn void fail(const struct control *c, unsigned step, long r)
 	if (n == (long)sizeof(report))
 		while (read_byte(c->gate != NO_FD ? c->gate : c->status, &byte) > 0)
 			;
-	quit(step == STUB_STEP_EXEC && (r == -ENOENT || r == -ENOTDIR) ? STUB_EXIT_NOT_FOUND :
-									 STUB_EXIT_NOT_RUN);
+	quit(step == STUB_STEP_EXEC && (r == -ENOENT || r == -ENOTDIR) ? STUB_EXIT_NOT_FOUND
+								       : STUB_EXIT_NOT_RUN);
 }
 
 static size_t length(const char *s)
@@ -275,7 +275,7 @@ static long set_label(const struct control *c)
 	return r;
 }
 
-/* stack: what the kernel left there - argc, argv, NULL, envp, NULL (System V ABI, process initialization). */
+/* stack: argc, argv, NULL, envp, NULL (System V ABI, process initialization). */
 _Noreturn void stub_main(char **stack);
 _Noreturn void stub_main(char **stack)
 {
@@ -300,6 +300,5 @@ _Noreturn void stub_main(char **stack)
 			fail(&c, STUB_STEP_FDS, r);
 	}
 
-	fail(&c, STUB_STEP_EXEC,
-	     sys(__NR_execve, (long)argv[1], (long)(argv + 2), (long)envp, 0));
+	fail(&c, STUB_STEP_EXEC, sys(__NR_execve, (long)argv[1], (long)(argv + 2), (long)envp, 0));
 }
