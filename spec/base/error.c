@@ -179,7 +179,8 @@ int error_recv(int fd, struct error *err)
 		return error_set(err, EPROTO, "read the child's error report");
 
 	/* The peer may run with the container's privileges: trust no terminator of its. */
-	in.at[sizeof(in.at) - 1] = in.hint[sizeof(in.hint) - 1] = in.text[sizeof(in.text) - 1] = '\0';
+	in.at[sizeof(in.at) - 1] = in.hint[sizeof(in.hint) - 1] = in.text[sizeof(in.text) - 1] =
+		'\0';
 	if (in.used)
 		in.text[in.used - 1] = '\0';
 	if (err)

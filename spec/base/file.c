@@ -43,7 +43,8 @@ ssize_t file_read_at(int dir_fd, const char *name, char *buf, size_t size, struc
 			break;
 		used += (size_t)n;
 		if (used == size)
-			return error_set(err, EFBIG, "read %s (more than %zu bytes)", name, size - 1);
+			return error_set(err, EFBIG, "read %s (more than %zu bytes)", name,
+					 size - 1);
 	}
 	buf[used] = '\0';
 	return (ssize_t)used;
@@ -112,7 +113,8 @@ int file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data,
 	if ((size_t)snprintf(tmp, sizeof(tmp), ".%s.tmp", name) >= sizeof(tmp))
 		return error_set(err, ENAMETOOLONG, "write %s", name);
 
-	auto_close int fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	auto_close int fd =
+		openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 
 	if (fd < 0)
 		return error_set(err, errno, "create %s", tmp);

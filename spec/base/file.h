@@ -31,7 +31,7 @@ ssize_t file_read_at(int dir_fd, const char *name, char *buf, size_t size, struc
  */
 int file_read_fd(int fd, const char *name, size_t max, struct buf *b, struct error *err);
 
-/* Opens a regular file for reading without ever blocking on a fifo or a device: -EINVAL for those. */
+/* Opens a regular file for reading and never blocks on a fifo or a device: -EINVAL for those. */
 int file_open_regular(int dir_fd, const char *name, struct error *err);
 
 /*

@@ -242,7 +242,7 @@ static int on_number(void *ctx, const char *text, size_t n)
 	if (!take_token(r, &begin, &end))
 		return 0;
 
-	/* At the end of the document yajl looks at one blank more; the number has its own length. */
+	/* At the end of the document yajl looks at one blank more: trust the length. */
 	struct json *v = add(r, JSON_NUMBER, begin, begin + n);
 
 	r->done = begin + n;

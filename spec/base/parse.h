@@ -20,10 +20,13 @@ int parse_i64(const char *s, int64_t *ret);
 /* A uid or gid: 0 … 2^32-2; the all-ones id means "no change" to the kernel and is refused. */
 int parse_id(const char *s, uint32_t *ret);
 
-/* Bytes with an optional suffix b, k, m, g, t, p (any case, "kb"/"kib" too), base 1024; "-1" is -1. */
+/*
+ * Bytes with an optional suffix b, k, m, g, t, p (any case, "kb"/"kib" too),
+ * base 1024; "-1" is -1.
+ */
 int parse_bytes(const char *s, int64_t *ret);
 
-/* A Go duration: "100ms", "1.5s", "1h2m3s"; result in nanoseconds. */
+/* A Go duration: "100ms", "1.5s", "1h2m3s"; result in nanoseconds. Never negative. */
 int parse_duration(const char *s, int64_t *ret_ns);
 
 /* A signal: number, or name with or without SIG, any case ("9", "TERM", "sigterm", "RTMIN+3"). */

@@ -22,7 +22,7 @@ int path_try_resolve(int root_fd, const char *path, int flags, unsigned long lon
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 
-	/* Creating through a name that may be a link is what path_make_target() is there to avoid. */
+	/* Creating through a name that may be a link is what path_make.c is there to avoid. */
 	if (flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY)
 		return -EINVAL;
 

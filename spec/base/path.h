@@ -24,7 +24,11 @@
 
 #include "spec/base/error.h"
 
-/* openat2() with RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS plus flags | O_CLOEXEC. Retries EAGAIN (a racing rename). Returns the fd or -E…. */
+/*
+ * openat2() with RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS plus flags | O_CLOEXEC.
+ * Retries EAGAIN (a racing rename). O_CREAT and O_TMPFILE are -EINVAL. Returns
+ * the fd or -E….
+ */
 int path_open(int root_fd, const char *path, int flags, struct error *err);
 
 /* As path_open(), but quiet: returns -errno, builds no message. For probing. */
@@ -54,8 +58,11 @@ int path_make_target(int root_fd, const char *path, bool dir, struct error *err)
  */
 int path_parent(int root_fd, const char *path, bool make, char *name, struct error *err);
 
-/* Lexically cleans an absolute or relative path into buf: no "//", ".", "..". Result starts with '/'. -ENAMETOOLONG. */
+/*
+ * Lexically cleans an absolute or relative path into buf: no "//", ".", "..".
+ * The result starts with '/'. -ENAMETOOLONG.
+ */
 int path_clean(const char *path, char *buf, size_t size);
 
-/* Is `path` (cleaned, absolute) equal to or below `dir` (cleaned, absolute)? Compares whole components. */
+/* Is `path` equal to or below `dir` (both cleaned)? Compares whole components. */
 bool path_is_below(const char *path, const char *dir);

@@ -292,7 +292,8 @@ int path_parent(int root_fd, const char *path, bool make, char *name, struct err
 	const char *last = path + begin;
 	size_t len = n - begin;
 
-	if (len == 0 || (len == 1 && last[0] == '.') || (len == 2 && last[0] == '.' && last[1] == '.'))
+	if (len == 0 || (len == 1 && last[0] == '.') ||
+	    (len == 2 && last[0] == '.' && last[1] == '.'))
 		return error_rule(err, EINVAL, "path \"%s\" does not end in a name", path);
 	if (len > NAME_MAX || begin >= sizeof(parent))
 		return error_set(err, ENAMETOOLONG, "open the parent of %s", path);

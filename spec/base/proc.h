@@ -26,6 +26,7 @@ enum procfs_scope {
  * Makes a detached procfs of the caller's pid namespace. Returns a directory fd.
  * A caller that may not mount (rootless) gets the /proc it sees, after a check
  * that this is the root of a procfs; procfs_openat() holds what it promises there too.
+ * Closing the last fd waits for an RCU grace period (40 us or more): keep one handle.
  */
 int procfs_open(enum procfs_scope scope, struct error *err);
 
@@ -43,11 +44,14 @@ int procfs_write(int procfs_fd, const char *name, const char *text, struct error
  */
 struct proc_stat {
 	char state;           /* 'R', 'S', 'Z', … */
-	uint64_t start_time;  /* field 22, clock ticks since boot: with the pid, names a process for good */
+	uint64_t start_time;  /* field 22, ticks since boot: with the pid, names a process for good */
 };
 int proc_stat(pid_t pid, struct proc_stat *ret);
 
-/* pidfd_open(), then checks that the process still is the one that started at start_time: -ESRCH if not. */
+/*
+ * pidfd_open(), then checks that the process still is the one that started at
+ * start_time: -ESRCH if not.
+ */
 int proc_pidfd(pid_t pid, uint64_t start_time, struct error *err);
 
 int proc_pidfd_send(int pidfd, int signo);

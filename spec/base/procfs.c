@@ -47,12 +47,13 @@ int procfs_open(enum procfs_scope scope, struct error *err)
 	if (fs_fd < 0)
 		return error_set(err, errno, "fsopen proc");
 
-	/* subset= came with Linux 5.8; without it more is in reach than we need, and no less safe. */
+	/* subset= came with Linux 5.8; without it more is in reach, and that no less safely. */
 	if (scope == PROCFS_PIDS && fsconfig(fs_fd, FSCONFIG_SET_STRING, "subset", "pid", 0) < 0 &&
 	    errno != EINVAL)
 		return error_set(err, errno, "fsconfig proc subset=pid");
 	if (fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return errno == EPERM ? open_visible(err) : error_set(err, errno, "create a procfs");
+		return errno == EPERM ? open_visible(err)
+				      : error_set(err, errno, "create a procfs");
 
 	int fd = fsmount(fs_fd, FSMOUNT_CLOEXEC,
 			 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -65,7 +66,7 @@ int procfs_open(enum procfs_scope scope, struct error *err)
 
 int procfs_openat(int procfs_fd, const char *name, int flags, struct error *err)
 {
-	/* "self" and "thread-self" on the way are links of the kernel's own making and stay inside. */
+	/* "self" and "thread-self" on the way are the kernel's own links and stay inside. */
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
@@ -97,7 +98,7 @@ int procfs_write(int procfs_fd, const char *name, const char *text, struct error
 	if (n < 0)
 		return error_set(err, errno, "write \"%.*s\" to /proc/%s", line, text, name);
 	if ((size_t)n != len)
-		return error_set(err, EIO, "write \"%.*s\" to /proc/%s (%zd of %zu bytes)", line, text,
-				 name, n, len);
+		return error_set(err, EIO, "write \"%.*s\" to /proc/%s (%zd of %zu bytes)", line,
+				 text, name, n, len);
 	return 0;
 }

@@ -28,7 +28,8 @@ static struct civil civil_of(int64_t seconds)
 	unsigned day_of_era = (unsigned)(days - era * 146097);
 	unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
 				day_of_era / 146096) / 365;
-	unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	unsigned day_of_year =
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	unsigned march_month = (5 * day_of_year + 2) / 153;
 	unsigned month = march_month < 10 ? march_month + 3 : march_month - 9;
 

@@ -27,8 +27,9 @@ Test(error, frames_print_outermost_first_and_the_errno_last)
 	r = error_wrap(&err, r, "cannot read the config");
 	r = error_wrap(&err, r, "cannot create container \"%s\"", "web");
 	cr_expect_eq(r, -EACCES);
-	cr_expect_str_eq(line(), "cannot create container \"web\": cannot read the config: open /x: "
-				 "permission denied");
+	cr_expect_str_eq(line(),
+			 "cannot create container \"web\": cannot read the config: open /x: "
+			 "permission denied");
 }
 
 Test(error, a_rule_has_no_errno_text)

@@ -165,12 +165,36 @@ Test(json, escapes_and_surrogate_pairs_become_utf8)
 Test(json, what_is_no_json_is_refused)
 {
 	static const char *const texts[] = {
-		"{", "}", "[", "]", "{]", "[}", "[1,]", "{\"a\":1,}", "[,1]", "[1 2]", "[1,,2]", "{1:2}",
-		"{\"a\"}", "{\"a\":}", "{\"a\" 1}", "{\"a\"::1}", "{a:1}", "{'a':1}", "tru", "nul", "True",
-		"NaN", "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "0x1", "1 2", "[1]]",
-		"{}{}", "[] x", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\\u12\"", "\"a\nb\"", "\"a\tb\"",
-		"// c\n1", "/* c */1", "[1]//", "\xef\xbb\xbf{}", "\v1", "1\f", "[\v1]", "[1,\f2]", "[1\v]",
-		"{\v}", "{\"a\"\f:1}", "\"\x7f", "[\x01]", "[1]\v", "'a'", "\\", ":", ",",
+		"{",	       "}",
+		"[",	       "]",
+		"{]",	       "[}",
+		"[1,]",	       "{\"a\":1,}",
+		"[,1]",	       "[1 2]",
+		"[1,,2]",      "{1:2}",
+		"{\"a\"}",     "{\"a\":}",
+		"{\"a\" 1}",   "{\"a\"::1}",
+		"{a:1}",       "{'a':1}",
+		"tru",	       "nul",
+		"True",	       "NaN",
+		"Infinity",    "-",
+		"+1",	       "01",
+		"-01",	       "1.",
+		".5",	       "1e",
+		"1e+",	       "0x1",
+		"1 2",	       "[1]]",
+		"{}{}",	       "[] x",
+		"\"a",	       "\"\\x\"",
+		"\"\\u12g4\"", "\"\\u12\"",
+		"\"a\nb\"",    "\"a\tb\"",
+		"// c\n1",     "/* c */1",
+		"[1]//",       "\xef\xbb\xbf{}",
+		"\v1",	       "1\f",
+		"[\v1]",       "[1,\f2]",
+		"[1\v]",       "{\v}",
+		"{\"a\"\f:1}", "\"\x7f",
+		"[\x01]",      "[1]\v",
+		"'a'",	       "\\",
+		":",	       ",",
 	};
 
 	for (size_t i = 0; i < N(texts); i++) {
@@ -213,17 +237,34 @@ Test(json, half_a_surrogate_pair_is_refused)
 
 	for (size_t i = 0; i < N(texts); i++) {
 		refusal(texts[i], strlen(texts[i]));
-		cr_expect(strstr(error.text, "half a surrogate pair"), "%s: %s", texts[i], error.text);
+		cr_expect(strstr(error.text, "half a surrogate pair"), "%s: %s", texts[i],
+			  error.text);
 	}
 }
 
 Test(json, invalid_utf8_is_refused)
 {
 	static const char *const bad[] = {
-		"\x80", "\xbf", "\xc0\x80", "\xc0\xaf", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x80\x80",
-		"\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xe2\x82", "\xf0\x80\x80\x80",
-		"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xff",
-		"\xfe", "\xf0\x9f\x98",
+		"\x80",
+		"\xbf",
+		"\xc0\x80",
+		"\xc0\xaf",
+		"\xc1\xbf",
+		"\xc3",
+		"\xc3(",
+		"\xe0\x80\x80",
+		"\xe0\x9f\xbf",
+		"\xed\xa0\x80",
+		"\xed\xbf\xbf",
+		"\xe2\x82",
+		"\xf0\x80\x80\x80",
+		"\xf0\x8f\xbf\xbf",
+		"\xf4\x90\x80\x80",
+		"\xf5\x80\x80\x80",
+		"\xf8\x88\x80\x80\x80",
+		"\xff",
+		"\xfe",
+		"\xf0\x9f\x98",
 	};
 	static const char *const good[] = {
 		"\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
@@ -270,8 +311,8 @@ Test(json, the_message_has_line_and_column)
 
 	for (size_t i = 0; i < N(t); i++) {
 		refusal(t[i].text, strlen(t[i].text));
-		cr_expect_eq(strncmp(error.text, t[i].where, strlen(t[i].where)), 0, "%s: %s, not %s",
-			     t[i].text, error.text, t[i].where);
+		cr_expect_eq(strncmp(error.text, t[i].where, strlen(t[i].where)), 0,
+			     "%s: %s, not %s", t[i].text, error.text, t[i].where);
 		cr_expect_null(strchr(error.text, '\n'));
 	}
 }
@@ -333,7 +374,7 @@ Test(json, a_hundred_thousand_members_take_no_square, .timeout = 5)
 
 Test(json, depth_is_64_and_no_more)
 {
-	char text[300];
+	char text[512];
 
 	for (int objects = 0; objects < 2; objects++) {
 		for (int depth = 60; depth < 70; depth++) {
@@ -345,10 +386,8 @@ Test(json, depth_is_64_and_no_more)
 				n += objects ? 4 : 1;
 			}
 			text[n++] = '1';
-			memset(text + n, objects ? '}' : ']', (size_t)depth > sizeof(text) - n ? 0 : (size_t)depth);
+			memset(text + n, objects ? '}' : ']', (size_t)depth);
 			n += (size_t)depth;
-			if (n > sizeof(text))
-				continue;
 			cr_expect_eq(parse_n(text, n, &v), depth <= 64 ? 0 : -EINVAL, "%d", depth);
 			if (depth > 64)
 				cr_expect(strstr(error.text, "nested more than 64 deep"), "%s",
@@ -411,7 +450,8 @@ Test(json, long_strings_with_escapes_survive)
 
 static const char sample[] =
 	"{\"ociVersion\": \"1.0.2\", \"process\": {\"terminal\": false, \"args\": [\"sh\", \"-c\","
-	" \"echo \\\"\\u00e4\\ud83d\\ude00\\\"\"], \"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", \"hard\":"
+	" \"echo \\\"\\u00e4\\ud83d\\ude00\\\"\"], \"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", "
+	"\"hard\":"
 	" 18446744073709551615}]}, \"linux\": {\"a\": null, \"b\": -1.5e3, \"c\": [[], {}, true]}}";
 
 Test(json, every_prefix_of_a_document_is_refused)
@@ -469,7 +509,8 @@ Test(json, pointers_name_values)
 
 Test(json, pointers_reach_the_deepest_value)
 {
-	char text[2 * JSON_MAX_DEPTH + 2], want[2 * JSON_MAX_DEPTH + 1], buf[2 * JSON_MAX_DEPTH + 1];
+	char text[2 * JSON_MAX_DEPTH + 2], want[2 * JSON_MAX_DEPTH + 1],
+		buf[2 * JSON_MAX_DEPTH + 1];
 	const struct json *v;
 
 	memset(text, '[', JSON_MAX_DEPTH);

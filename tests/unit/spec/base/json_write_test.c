@@ -74,7 +74,8 @@ Test(json_write, strings_are_escaped)
 	cr_expect_str_eq(escape(&b, "", 0), "\"\"");
 	cr_expect_str_eq(escape(&b, "a\"\\/", 4), "\"a\\\"\\\\/\"");
 	cr_expect_str_eq(escape(&b, "\b\f\n\r\t", 5), "\"\\b\\f\\n\\r\\t\"");
-	cr_expect_str_eq(escape(&b, "\0\x01\x0b\x1f\x7f", 5), "\"\\u0000\\u0001\\u000b\\u001f\x7f\"");
+	cr_expect_str_eq(escape(&b, "\0\x01\x0b\x1f\x7f", 5),
+			 "\"\\u0000\\u0001\\u000b\\u001f\x7f\"");
 	cr_expect_str_eq(escape(&b, "\xc3\xa4\xf0\x9f\x98\x80", 6), "\"\xc3\xa4\xf0\x9f\x98\x80\"");
 }
 
@@ -86,7 +87,8 @@ Test(json_write, each_byte_that_is_no_utf8_becomes_a_replacement_character)
 	cr_expect_str_eq(escape(&b, "\xc0\x80", 2), "\"\xef\xbf\xbd\xef\xbf\xbd\"");
 	cr_expect_str_eq(escape(&b, "\xe2\x82", 2), "\"\xef\xbf\xbd\xef\xbf\xbd\"");
 	cr_expect_str_eq(escape(&b, "\xc3\"", 2), "\"\xef\xbf\xbd\\\"\"");
-	cr_expect_str_eq(escape(&b, "x\xed\xa0\x80", 4), "\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	cr_expect_str_eq(escape(&b, "x\xed\xa0\x80", 4),
+			 "\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
 Test(json_write, what_is_written_is_read_back)

@@ -46,9 +46,10 @@ Test(log, a_text_record_is_one_line_in_one_write)
 	struct log log = { .fd = ends[0], .level = LOG_WARNING, .format = LOG_TEXT };
 
 	log_warn(&log, "mount %s \"x\"\nsecond line", "/proc");
-	cr_expect_str_eq(timeless_record(),
-			 "time=\"2026-01-02T03:04:05Z\" level=warning msg=\"mount /proc \\\"x\\\"\\n"
-			 "second line\"\n");
+	cr_expect_str_eq(
+		timeless_record(),
+		"time=\"2026-01-02T03:04:05Z\" level=warning msg=\"mount /proc \\\"x\\\"\\n"
+		"second line\"\n");
 	cr_expect_str_eq(record(), "");
 }
 

@@ -34,7 +34,8 @@ static struct stat stat_at(const char *name)
 {
 	struct stat st;
 
-	cr_assert_eq(fstatat(scratch_fd, name, &st, AT_SYMLINK_NOFOLLOW), 0, "%s is not there", name);
+	cr_assert_eq(fstatat(scratch_fd, name, &st, AT_SYMLINK_NOFOLLOW), 0, "%s is not there",
+		     name);
 	return st;
 }
 
@@ -341,12 +342,14 @@ Test(path_make, a_parent_is_opened_and_the_name_is_not_resolved)
 
 Test(path_make, a_path_without_a_last_name_has_no_parent)
 {
-	static const char *const bad[] = { "/", "", "///", "..", ".", "/..", "a/..", "a/.", "a/../", "./" };
+	static const char *const bad[] = { "/",	  "",	  "///", "..",	  ".",
+					   "/..", "a/..", "a/.", "a/../", "./" };
 	char name[NAME_MAX + 1] = "same";
 
 	cr_assert_eq(mkdirat(scratch_fd, "a", 0755), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		cr_expect_eq(path_parent(scratch_fd, bad[i], true, name, NULL), -EINVAL, "%s", bad[i]);
+		cr_expect_eq(path_parent(scratch_fd, bad[i], true, name, NULL), -EINVAL, "%s",
+			     bad[i]);
 	cr_expect_eq(path_parent(scratch_fd, "no/such", false, name, NULL), -ENOENT);
 	cr_expect_str_eq(name, "same");
 }
@@ -362,7 +365,8 @@ Test(path_make, messages_name_the_path)
 	cr_expect_str_eq(line, "make the mount point /file (a directory): not a directory");
 	cr_expect_lt(path_mkdirs(scratch_fd, "/file/x", 0755, &err), 0);
 	error_line(&err, line, sizeof(line));
-	cr_expect_str_eq(line, "make directory /file/x below the container's root: not a directory");
+	cr_expect_str_eq(line,
+			 "make directory /file/x below the container's root: not a directory");
 	cr_expect_lt(path_parent(scratch_fd, "a/..", true, line, &err), 0);
 	error_line(&err, line, sizeof(line));
 	cr_expect_str_eq(line, "path \"a/..\" does not end in a name");
@@ -378,7 +382,8 @@ static void *swap_forever(void *arg)
 {
 	(void)arg;
 	while (!is_over)
-		syscall(SYS_renameat2, scratch_fd, "a/b", scratch_fd, "a/evil", 2 /* RENAME_EXCHANGE */);
+		syscall(SYS_renameat2, scratch_fd, "a/b", scratch_fd, "a/evil",
+			2 /* RENAME_EXCHANGE */);
 	return NULL;
 }
 

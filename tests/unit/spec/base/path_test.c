@@ -155,7 +155,8 @@ Test(path, the_message_names_the_path)
 
 	cr_expect_eq(path_open(scratch_fd, "/no/such", O_PATH, &err), -ENOENT);
 	error_line(&err, line, sizeof(line));
-	cr_expect_str_eq(line, "open /no/such below the container's root: no such file or directory");
+	cr_expect_str_eq(line,
+			 "open /no/such below the container's root: no such file or directory");
 }
 
 Test(path, cleaning_is_lexical)

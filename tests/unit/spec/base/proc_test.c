@@ -59,7 +59,8 @@ Test(proc, stat_tells_state_and_start_time)
 
 Test(proc, a_name_made_to_look_like_stat_does_not_fool_it)
 {
-	static const char *const names[] = { ") Z 1 2 3", "a) b (c) d", "))))", "(", " ", "x\ny) Z 9" };
+	static const char *const names[] = { ") Z 1 2 3", "a) b (c) d", "))))",
+					     "(",	  " ",		"x\ny) Z 9" };
 	struct proc_stat before = { 0 }, after = { 0 };
 
 	cr_assert_eq(proc_stat(getpid(), &before), 0);

@@ -137,7 +137,8 @@ static int in_hostile_mounts(int (*check)(void))
 	int status = 0;
 
 	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 			_exit(100);
 		_exit(check());
 	}
@@ -212,7 +213,8 @@ static int unprivileged_open_of_tmpfs(void)
 static int unprivileged_open_of_subtree(void)
 {
 	/* A directory of procfs bound over /proc is procfs too, and not its root. */
-	if (mount("/proc/sys", "/proc", NULL, MS_BIND, NULL) < 0 || setresuid(65534, 65534, 65534) < 0)
+	if (mount("/proc/sys", "/proc", NULL, MS_BIND, NULL) < 0 ||
+	    setresuid(65534, 65534, 65534) < 0)
 		return 101;
 	return procfs_open(PROCFS_PIDS, NULL) == -EXDEV ? 0 : 1;
 }
