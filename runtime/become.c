@@ -98,17 +98,6 @@ static int replace_stdio(const struct launch_program *p, struct error *err)
 	return 0;
 }
 
-static int missing_cwd(const struct launch_program *p, struct error *err)
-{
-	auto_close int fd = path_mkdirs(p->root_fd, p->process->cwd, 0755, err);
-
-	if (fd < 0)
-		return fd;
-	if (fchdir(fd) < 0)
-		return error_set(err, errno, "enter the directory");
-	return 0;
-}
-
 /*
  * Only an absolute path by the raw system call proves that the directory is below
  * our root: a descriptor that leaked in from the host shows as "(unreachable)"
@@ -140,9 +129,7 @@ static int enter_cwd(const struct launch_program *p, enum cwd_moment moment, str
 		r = fd < 0 ? fd : fchdir(fd) < 0 ? -errno : 0;
 		if (r == -EACCES && moment == AS_ROOT)
 			return 1;
-		if (r == -ENOENT && moment == AS_ROOT)
-			r = missing_cwd(p, err);
-		else if (r < 0)
+		if (r < 0)
 			r = error_set(err, -r, "enter the directory");
 	}
 	if (r == 0)

@@ -289,8 +289,10 @@ int build_clone(struct build *b, struct error *err)
 	if (r == 0) {
 		b->state.pid = l->pid;
 		b->state.ns_kinds = ns_kinds(b->ns);
-		r = serve_child(b, err);
+		r = ns_restore_parent(b->ns, err);
 	}
+	if (r == 0)
+		r = serve_child(b, err);
 	return r;
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/build.h"
 #include "runtime/hooks.h"
 #include "spec/base/auto.h"
+#include "spec/base/path.h"
 
 /* The parent runs hooks meanwhile; its death is an end of file, so this only bounds a parent that hangs. */
 #define PARENT_TIMEOUT_MS (3600 * 1000)
@@ -88,6 +89,16 @@ static int enter_namespaces(struct build *b, struct error *err)
 	return r < 0 ? error_wrap(err, r, "cannot enter the container's namespaces") : 0;
 }
 
+/*
+ * A working directory that the image lacks, while the root can still be written.
+ * Whether it can be entered is become.c's to say.
+ */
+static void make_cwd(const struct build *b)
+{
+	const char *cwd = b->spec->process.cwd;
+	auto_close int fd = strcmp(cwd, "/") != 0 ? path_mkdirs(ns_root_fd(b->ns), cwd, 0755, NULL) : -1;
+}
+
 static int init(struct build *b, int *ret_peer, struct error *err)
 {
 	/* A session of its own: no way back to the caller's terminal (TIOCSTI, CVE-2017-5226). */
@@ -100,6 +111,7 @@ static int init(struct build *b, int *ret_peer, struct error *err)
 	r = ns_build_root(b->ns, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot set up the root filesystem");
+	make_cwd(b);
 	r = run_hooks(b, err);
 	if (r == 0 && b->spec->process.terminal)
 		r = open_console(b, ret_peer, err);

@@ -8,6 +8,8 @@
  *	memory policy, personality, umask  by the filter
  *	bounding set                       needs CAP_SETPCAP
  *	groups, gid, uid                   need CAP_SETGID, CAP_SETUID
+ *	own rlimits                        after the uid: a process that changes to a
+ *	                                   user over its RLIMIT_NPROC may not exec
  *	E, P, I, then ambient              ambient needs P and I
  *	no_new_privs
  *	filter                             needs no_new_privs, or CAP_SYS_ADMIN
@@ -77,6 +79,8 @@ static int become_without_caps(const struct proc_plan *plan, int notify_sock, st
 		r = load_filter(plan, notify_sock, err);
 	if (r >= 0)
 		r = proc_set_ids(plan, PROC_DROP_CAPS, err);
+	if (r >= 0)
+		r = proc_set_own_limits(plan, err);
 	if (r >= 0 && plan->spec->no_new_privileges)
 		r = set_no_new_privs(err);
 	if (r >= 0 && plan->seccomp.insns && !early)
@@ -96,6 +100,8 @@ static int become(const struct proc_plan *plan, int notify_sock, struct error *e
 	if (r >= 0)
 		r = proc_set_ids(plan, leaves_root && permitted ? PROC_KEEP_CAPS : PROC_DROP_CAPS,
 				 err);
+	if (r >= 0)
+		r = proc_set_own_limits(plan, err);
 	if (r >= 0)
 		r = proc_set_caps(plan->effective | admin, permitted, plan->inheritable, err);
 	if (r == -EPERM && admin)

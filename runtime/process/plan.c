@@ -8,63 +8,62 @@
 #include "runtime/process/steps.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "spec/base/parse.h"
 
+static void warn_lost(uint64_t lost, const char *which, const char *why, const struct log *log)
+{
+	char names[1024];
+
+	if (lost)
+		log_warn(log, "%s left out because %s: %s", which, why,
+			 proc_cap_names(lost, names, sizeof(names)));
+}
+
 /* Keeps of *set what is in `within`; says which names went and why. */
-static void reduce(uint64_t *set, uint64_t within, const char *name, const char *why,
+static void reduce(uint64_t *set, uint64_t within, const char *which, const char *why,
 		   const struct log *log)
 {
-	uint64_t lost = *set & ~within;
-	char names[512];
-
-	if (!lost)
-		return;
-	log_warn(log, "%s capabilities left out because %s: %s", name, why,
-		 proc_cap_names(lost, names, sizeof(names)));
+	warn_lost(*set & ~within, which, why, log);
 	*set &= within;
 }
 
 /*
- * What the child will be able to grant. In a user namespace it has everything. Else
- * it has what we have. As root our permitted set came from our bounding set at our
- * own exec (capabilities(7)), so one look at the former answers for both; only
- * when it falls short is the bounding set asked bit by bit.
+ * What the child will be able to grant: in a user namespace everything, else what we
+ * have. As root our permitted set came from our bounding set at our own exec
+ * (capabilities(7)), so one look at the former answers for both; only where it falls
+ * short is the bounding set asked bit by bit.
  */
-static void read_grantable(const struct proc_options *opt, uint64_t bounding,
-			   uint64_t *ret_bounding, uint64_t *ret_permitted)
+static uint64_t grantable_bounding(uint64_t bounding, uint64_t permitted)
 {
-	*ret_bounding = *ret_permitted = UINT64_MAX;
-	if (opt->in_user_namespace)
-		return;
-	*ret_permitted = proc_permitted_caps();
-	if (bounding & ~*ret_permitted)
-		*ret_bounding = proc_bounding_caps(bounding);
+	return bounding & ~permitted ? proc_bounding_caps(bounding) : UINT64_MAX;
 }
 
-static void plan_caps(const struct spec_capabilities *caps, const struct proc_options *opt,
-		      struct proc_plan *plan)
+static void plan_caps(const struct spec_capabilities *caps, uint64_t permitted,
+		      const struct log *log, struct proc_plan *plan)
 {
-	const char *caller = "the caller does not have them";
-	uint64_t bounding, permitted;
+	const uint64_t *set = caps->set;
+	uint64_t bounding = grantable_bounding(set[SPEC_CAP_BOUNDING], permitted);
 
+	warn_lost(((set[SPEC_CAP_BOUNDING] | set[SPEC_CAP_INHERITABLE]) & ~bounding) |
+			  ((set[SPEC_CAP_EFFECTIVE] | set[SPEC_CAP_PERMITTED]) & ~permitted),
+		  "capabilities", "the caller does not have them", log);
 	plan->has_caps = true;
-	plan->bounding = caps->set[SPEC_CAP_BOUNDING];
-	plan->effective = caps->set[SPEC_CAP_EFFECTIVE];
-	plan->permitted = caps->set[SPEC_CAP_PERMITTED];
-	plan->inheritable = caps->set[SPEC_CAP_INHERITABLE];
-	plan->ambient = caps->set[SPEC_CAP_AMBIENT];
+	plan->bounding = set[SPEC_CAP_BOUNDING] & bounding;
+	plan->effective = set[SPEC_CAP_EFFECTIVE] & permitted;
+	plan->permitted = set[SPEC_CAP_PERMITTED] & permitted;
+	plan->inheritable = set[SPEC_CAP_INHERITABLE] & bounding;
+	plan->ambient = set[SPEC_CAP_AMBIENT] & permitted;
 
-	read_grantable(opt, plan->bounding, &bounding, &permitted);
-	reduce(&plan->bounding, bounding, "bounding", caller, opt->log);
-	reduce(&plan->permitted, permitted, "permitted", caller, opt->log);
 	/* capset(2): E within P; new I within the bounding set. prctl(2): ambient within P and I. */
-	reduce(&plan->effective, plan->permitted, "effective", "they are not permitted", opt->log);
-	reduce(&plan->inheritable, plan->bounding, "inheritable",
-	       "they are not in the bounding set", opt->log);
-	reduce(&plan->ambient, plan->permitted & plan->inheritable, "ambient",
-	       "they are not both permitted and inheritable", opt->log);
+	reduce(&plan->effective, plan->permitted, "effective capabilities",
+	       "they are not permitted", log);
+	reduce(&plan->inheritable, plan->bounding, "inheritable capabilities",
+	       "they are not in the bounding set", log);
+	reduce(&plan->ambient, plan->permitted & plan->inheritable, "ambient capabilities",
+	       "they are not both permitted and inheritable", log);
 }
 
 /* Found here rather than in the child: the lists are only parsed when they are applied. */
@@ -110,8 +109,15 @@ int proc_plan_make(const struct spec_process *spec, const struct proc_options *o
 	}
 	if (opt->seccomp)
 		plan.seccomp = *opt->seccomp;
+
+	uint64_t permitted = UINT64_MAX;
+
+	if (!opt->in_user_namespace && (spec->capabilities || spec->n_rlimits > 0)) {
+		permitted = proc_permitted_caps();
+		plan.limits_inside = !(permitted & PROC_CAP_BIT(CAP_SYS_RESOURCE));
+	}
 	if (spec->capabilities)
-		plan_caps(spec->capabilities, opt, &plan);
+		plan_caps(spec->capabilities, permitted, opt->log, &plan);
 
 	int r = check_lists(&plan, err);
 

@@ -57,6 +57,7 @@ struct proc_plan {
 	const char *keyring;      /* session keyring to join, NULL: keep the caller's */
 	uint64_t bounding, effective, permitted, inheritable, ambient;
 	bool has_caps;            /* false: capabilities absent, sets stay as they are */
+	bool limits_inside;       /* caller without CAP_SYS_RESOURCE: the child sets its own rlimits */
 };
 
 struct proc_options {
@@ -77,12 +78,19 @@ void proc_plan_print(const struct proc_plan *plan, struct buf *out);
 
 /*
  * From outside, on the stub before it is released: rlimits (a hard limit can
- * only be raised with the host's privilege) and oom_score_adj.
+ * only be raised with the host's privilege) and oom_score_adj. A caller without
+ * CAP_SYS_RESOURCE may not touch a process of another user: then proc_apply() has
+ * set the limits inside, and a limit that had to be raised was refused there.
  */
 int proc_apply_outside(const struct proc_plan *plan, pid_t pid, struct error *err);
 
-/* exec only: execCPUAffinity.initial on the calling child before it joins the cgroup, .final after; default: all CPUs. */
-int proc_apply_affinity(const struct proc_plan *plan, pid_t pid, bool joined_cgroup, struct error *err);
+/*
+ * Called twice: before the process joins its cgroup and after. execCPUAffinity of an
+ * exec is .initial first and .final then. Where neither is set, and for a container's
+ * init, the second call lifts the caller's own mask: all CPUs.
+ */
+int proc_apply_affinity(const struct proc_plan *plan, pid_t pid, bool joined_cgroup,
+			struct error *err);
 
 /*
  * In the child, root entered, as (container) root with all capabilities: keyring,
@@ -104,6 +112,10 @@ int proc_apply(const struct proc_plan *plan, int notify_sock, struct error *err)
  */
 int proc_verify(const struct proc_plan *plan, pid_t pid, struct error *err);
 
-/* The program for args[0]: itself when it has a slash, else looked up in PATH of env, as the calling user sees it.
- * -ENOENT and -EACCES carry the texts engines match on. The result is in buf. */
+/*
+ * The program for args[0]: itself when it has a slash, else looked up in PATH of env,
+ * as the calling user sees it. -ENOENT, -EACCES and -EISDIR carry the texts engines
+ * match on. The result is in buf. Called under a filter that hides files it lets a
+ * path with a slash pass (the exec will tell) and cannot search PATH (-EPERM).
+ */
 int proc_find_program(const struct spec_process *spec, char *buf, size_t size, struct error *err);

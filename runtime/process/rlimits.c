@@ -5,9 +5,10 @@
  *
  * From outside, because a hard limit can be raised with the host's CAP_SYS_RESOURCE
  * only, and because a limit on memory or descriptors would otherwise hit
- * our own steps before it hits the program.
+ * our own steps before it hits the program. Without that capability prlimit(2) refuses
+ * processes of other ids altogether, so then the child does what it may for itself.
  */
-#include "runtime/process/process.h"
+#include "runtime/process/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,20 +24,30 @@ struct limit64 {
 	uint64_t soft, hard;
 };
 
-static int set_limit(pid_t pid, const struct spec_rlimit *limit, size_t i, struct error *err)
+/* pid 0 is the caller. */
+static int set_limits(const struct spec_process *spec, pid_t pid, struct error *err)
 {
-	struct limit64 value = { limit->soft, limit->hard };
+	for (size_t i = 0; i < spec->n_rlimits; i++) {
+		const struct spec_rlimit *limit = &spec->rlimits[i];
+		struct limit64 value = { limit->soft, limit->hard };
 
-	if (syscall(SYS_prlimit64, pid, limit->resource, &value, NULL) == 0)
-		return 0;
+		if (syscall(SYS_prlimit64, pid, limit->resource, &value, NULL) == 0)
+			continue;
 
-	int r = error_set(err, errno, "set %s of process %d to soft %llu, hard %llu", limit->name,
-			  pid, (unsigned long long)limit->soft, (unsigned long long)limit->hard);
+		int r = error_set(err, errno, "set %s to soft %llu, hard %llu", limit->name,
+				  (unsigned long long)limit->soft, (unsigned long long)limit->hard);
 
-	if (r == -EPERM)
-		error_hint(err, "raising a hard limit needs CAP_SYS_RESOURCE on the host");
-	error_at(err, "/process/rlimits/%zu", i);
-	return r;
+		if (r == -EPERM)
+			error_hint(err, "raising a hard limit needs CAP_SYS_RESOURCE on the host");
+		error_at(err, "/process/rlimits/%zu", i);
+		return r;
+	}
+	return 0;
+}
+
+int proc_set_own_limits(const struct proc_plan *plan, struct error *err)
+{
+	return plan->limits_inside ? set_limits(plan->spec, 0, err) : 0;
 }
 
 static int set_oom_score(const struct proc_plan *plan, pid_t pid, struct error *err)
@@ -64,11 +75,9 @@ static int set_oom_score(const struct proc_plan *plan, pid_t pid, struct error *
 
 int proc_apply_outside(const struct proc_plan *plan, pid_t pid, struct error *err)
 {
-	for (size_t i = 0; i < plan->spec->n_rlimits; i++) {
-		int r = set_limit(pid, &plan->spec->rlimits[i], i, err);
+	int r = plan->limits_inside ? 0 : set_limits(plan->spec, pid, err);
 
-		if (r < 0)
-			return r;
-	}
-	return plan->spec->has_oom_score_adj ? set_oom_score(plan, pid, err) : 0;
+	if (r == 0 && plan->spec->has_oom_score_adj)
+		r = set_oom_score(plan, pid, err);
+	return r;
 }

@@ -237,7 +237,7 @@ int proc_seccomp_get(const struct spec_seccomp *profile, int cache_fd, struct ar
 	if (r >= 0)
 		r = proc_seccomp_compile(&lib, profile, a, log, &program, err);
 	if (r < 0)
-		return error_wrap(err, r, "cannot compile the seccomp profile");
+		return r;
 	if (cached) {
 		struct proc_seccomp_lib_id id;
 		struct error why = ERROR_INIT;

@@ -22,6 +22,9 @@ int proc_set_personality(unsigned long personality, struct error *err);
 enum proc_keep_caps { PROC_DROP_CAPS, PROC_KEEP_CAPS };
 int proc_set_ids(const struct proc_plan *plan, enum proc_keep_caps keep, struct error *err);
 
+/* The limits of the calling process itself, where plan->limits_inside says so. */
+int proc_set_own_limits(const struct proc_plan *plan, struct error *err);
+
 /* Five sets; bit n is capability n. */
 struct proc_caps {
 	uint64_t bounding, effective, permitted, inheritable, ambient;
