@@ -223,7 +223,7 @@ int spec_parse_process(const char *text, size_t n, struct arena *a, const struct
 int spec_parse_resources(const char *text, size_t n, struct arena *a, const struct log *log,
 			 struct spec_resources **ret, struct error *err)
 {
-	struct reader rd = { .a = a, .err = err, .root = "the resources" };
+	struct reader rd = { .a = a, .err = err, .root = "the resources document" };
 	const struct json *doc;
 	int r = open_document(text, n, "the resources file", &rd, &doc);
 
