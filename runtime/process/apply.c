@@ -94,12 +94,14 @@ static int become(const struct proc_plan *plan, int notify_sock, struct error *e
 				 ? ADMIN & ~plan->effective
 				 : 0;
 	uint64_t permitted = plan->permitted | admin;
-	bool leaves_root = plan->spec->user.uid != 0;
+	/* A new inheritable set is checked against the permitted one, so that has to last as well. */
+	enum proc_keep_caps keep = plan->spec->user.uid != 0 && (permitted | plan->inheritable)
+					   ? PROC_KEEP_CAPS
+					   : PROC_DROP_CAPS;
 	int r = proc_drop_bounding(plan->bounding, err);
 
 	if (r >= 0)
-		r = proc_set_ids(plan, leaves_root && permitted ? PROC_KEEP_CAPS : PROC_DROP_CAPS,
-				 err);
+		r = proc_set_ids(plan, keep, err);
 	if (r >= 0)
 		r = proc_set_own_limits(plan, err);
 	if (r >= 0)

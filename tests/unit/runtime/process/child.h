@@ -10,6 +10,7 @@
  */
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -33,6 +34,25 @@ struct child_how {
 	unsigned long unshare; /* flags, before the plan */
 };
 
+/* Root of a user namespace that was made without privilege: setgroups is denied. */
+static inline int child_map_self(struct error *err)
+{
+	const char *files[] = { "setgroups", "uid_map", "gid_map" };
+	const char *texts[] = { "deny", "0 0 1", "0 0 1" };
+	char path[64];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, texts[i], strlen(texts[i])) < 0)
+			return error_set(err, errno, "write %s", path);
+		close(fd);
+	}
+	return 0;
+}
+
 static inline struct child child_start(const struct proc_plan *plan, const struct child_how *how)
 {
 	struct child c = { .err = ERROR_INIT };
@@ -48,15 +68,8 @@ static inline struct child child_start(const struct proc_plan *plan, const struc
 		dup2(in[0], 0);
 		if (how && how->unshare)
 			r = unshare(how->unshare) < 0 ? error_set(&err, errno, "unshare") : 0;
-		if (r == 0 && how && how->unshare & CLONE_NEWUSER) {
-			int fd = open("/proc/self/uid_map", O_WRONLY);
-			r = write(fd, "0 0 1", 5) == 5 ? 0 : error_set(&err, errno, "uid_map");
-			close(fd);
-			fd = open("/proc/self/gid_map", O_WRONLY);
-			if (r == 0 && write(fd, "0 0 1", 5) != 5)
-				r = error_set(&err, errno, "gid_map");
-			close(fd);
-		}
+		if (r == 0 && how && how->unshare & CLONE_NEWUSER)
+			r = child_map_self(&err);
 		if (r == 0)
 			r = proc_apply(plan, how ? how->notify_sock : -1, &err);
 		if (r < 0) {
