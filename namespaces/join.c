@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Namespaces that exist already: opened by the parent, entered by the child. */
+#include "namespaces/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "namespaces/sys.h"
+#include "spec/base/auto.h"
+
+/* Under /proc/self/ns the network namespace is "net" and the mount namespace "mnt". */
+static const char *procfs_name(enum spec_ns_kind kind)
+{
+	return kind == SPEC_NS_NETWORK ? "net" : kind == SPEC_NS_MOUNT ? "mnt" : spec_ns_name(kind);
+}
+
+static const char *kind_of_flag(int flag)
+{
+	for (int k = 0; k < SPEC_NAMESPACES; k++)
+		if (spec_ns_flag(k) == (unsigned long)flag)
+			return spec_ns_name(k);
+	return "unknown";
+}
+
+static int check_type(int fd, enum spec_ns_kind kind, const char *path, struct error *err)
+{
+	int type = ioctl(fd, NS_GET_NSTYPE);
+
+	if (type < 0)
+		return error_rule(err, EINVAL, "%s is not a namespace", path);
+	if ((unsigned long)type != spec_ns_flag(kind))
+		return error_rule(err, EINVAL, "%s is a %s namespace, not a %s namespace", path,
+				  kind_of_flag(type), spec_ns_name(kind));
+	return 0;
+}
+
+/* Naming our own namespace by path is a long way to say "share the host's". */
+static int check_same(struct ns_entry *ns, enum spec_ns_kind kind, struct error *err)
+{
+	struct stat theirs, ours;
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/ns/%s", procfs_name(kind));
+	if (fstat(ns->fd, &theirs) < 0 || stat(self, &ours) < 0)
+		return error_set(err, errno, "stat %s and %s", ns->path, self);
+	ns->same = theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+	return 0;
+}
+
+static int open_one(struct ns_entry *ns, enum spec_ns_kind kind, struct error *err)
+{
+	/* O_NONBLOCK: the path may be a fifo, whose open would wait for ever. */
+	ns->fd = open(ns->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	int r = ns->fd < 0 ? error_set(err, errno, "open %s namespace %s", spec_ns_name(kind), ns->path)
+			   : check_type(ns->fd, kind, ns->path, err);
+
+	if (r == 0)
+		r = check_same(ns, kind, err);
+	if (r < 0)
+		error_at(err, "/linux/namespaces/%u/path", ns->index);
+	return r;
+}
+
+/* What the plan's rules allowed because a namespace was listed, and now turns out to be the host's. */
+static int check_shared(const struct ns_plan *plan, struct error *err)
+{
+	const struct spec_linux *linux_ = &plan->spec->linux_;
+
+	if (plan->ns[SPEC_NS_UTS].same && (plan->spec->hostname || plan->spec->domainname)) {
+		error_rule(err, EINVAL, "unable to set %s: the uts namespace given is the host's",
+			   plan->spec->hostname ? "hostname" : "domainname");
+		error_at(err, plan->spec->hostname ? "/hostname" : "/domainname");
+		return -EINVAL;
+	}
+	if (plan->ns[SPEC_NS_MOUNT].same) {
+		error_rule(err, EINVAL, "the mount namespace given is the host's: the container's mounts "
+					"would be made there");
+		error_at(err, "/linux/namespaces/%u/path", plan->ns[SPEC_NS_MOUNT].index);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < linux_->n_sysctl; i++) {
+		if (!plan->ns[SPEC_NS_NETWORK].same || !ns_sysctl_is_net(linux_->sysctl[i].key))
+			continue;
+		error_rule(err, EINVAL, "sysctl \"%s\" is not allowed in the host's network namespace",
+			   linux_->sysctl[i].key);
+		error_at(err, "/linux/sysctl/%s", linux_->sysctl[i].key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int ns_open_paths(struct ns_plan *plan, struct error *err)
+{
+	for (int k = 0; k < SPEC_NAMESPACES; k++) {
+		int r = plan->ns[k].path ? open_one(&plan->ns[k], k, err) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return check_shared(plan, err);
+}
+
+/*
+ * The user namespace comes first: it gives the rights over those it owns. The
+ * pid namespace is missing here, it is about children (pid_namespaces(7)): the
+ * parent entered it before the clone.
+ */
+int ns_join(struct ns_plan *plan, struct error *err)
+{
+	for (int k = 0; k < SPEC_NAMESPACES; k++) {
+		struct ns_entry *ns = &plan->ns[k];
+
+		if (k == SPEC_NS_PID || !ns_is_own(plan, k) || !ns->path)
+			continue;
+		if (setns(ns->fd, (int)spec_ns_flag(k)) < 0) {
+			int r = error_set(err, errno, "setns to the %s namespace %s", spec_ns_name(k),
+					  ns->path);
+
+			error_at(err, "/linux/namespaces/%u/path", ns->index);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int become_id_zero(struct error *err)
+{
+	/* Before this we are an id the namespace does not know, which owns nothing in it. */
+	if (setresgid(0, 0, 0) < 0)
+		return error_set(err, errno, "setresgid 0 in the user namespace");
+	if (setresuid(0, 0, 0) < 0) {
+		int code = errno;
+
+		error_set(err, code, "setresuid 0 in the user namespace");
+		if (code == EINVAL)
+			error_hint(err, "the namespace maps no id to 0");
+		return -code;
+	}
+	return 0;
+}
+
+int ns_become_root(struct ns_plan *plan, struct error *err)
+{
+	bool in_userns = ns_is_own(plan, SPEC_NS_USER);
+	int r = in_userns ? become_id_zero(err) : 0;
+
+	if (r < 0 || !ns_is_new(plan, SPEC_NS_CGROUP))
+		return r;
+	/* Only a user namespace can be refused a cgroup2 mount, and then this path is the way out. */
+	for (size_t i = 0; in_userns && r == 0 && i < plan->n_mounts; i++)
+		if (plan->mounts[i].kind == NS_MOUNT_CGROUP && !plan->own_cgroup)
+			r = ns_read_own_cgroup(plan, err);
+	if (r < 0)
+		return r;
+	/* Not in clone3(): there it would be rooted at the parent's cgroup, not at our leaf. */
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return error_set(err, errno, "unshare the cgroup namespace");
+	return 0;
+}

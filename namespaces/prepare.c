@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parent does before the clone, because the child could not
+ *
+ * In a user namespace the container's root is somebody without rights on the
+ * host: it may not even be able to walk to the bundle. So every source is opened
+ * here, as a detached clone that the child only has to attach.
+ */
+#include "namespaces/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "namespaces/sys.h"
+#include "spec/base/auto.h"
+
+/* The user namespace whose maps an id-mapped mount gets: a descriptor of our own, or -1 for none. */
+static int open_idmap(const struct ns_plan *plan, const struct ns_mount *m, struct error *err)
+{
+	const struct spec_linux *linux_ = &plan->spec->linux_;
+	const struct ns_entry *ns = &plan->ns[SPEC_NS_USER];
+
+	if (m->idmap == NS_IDMAP_NONE)
+		return -1;
+	if (m->uid_maps)
+		return ns_userns_of_maps(m->uid_maps, m->gid_maps, err);
+	if (ns->path) {
+		int fd = fcntl(ns->fd, F_DUPFD_CLOEXEC, 3);
+
+		return fd < 0 ? error_set(err, errno, "dup the user namespace") : fd;
+	}
+	/* The container's own does not exist yet; one with the same maps does as well. */
+	return ns_userns_of_maps(&linux_->uid_maps, &linux_->gid_maps, err);
+}
+
+static bool needs_early_source(const struct ns_plan *plan, const struct ns_mount *m)
+{
+	if (m->kind != NS_MOUNT_BIND)
+		return false;
+	return m->extra_fd >= 0 || m->idmap != NS_IDMAP_NONE || ns_is_own(plan, SPEC_NS_USER);
+}
+
+static int prepare_sources(struct ns_plan *plan, struct error *err)
+{
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		struct ns_mount *m = &plan->mounts[i];
+
+		if (!needs_early_source(plan, m))
+			continue;
+
+		auto_close int userns = open_idmap(plan, m, err);
+
+		m->tree_fd = userns < -1 ? userns : ns_bind_source(plan, m, userns, err);
+		if (m->tree_fd < 0) {
+			ns_mount_at(m, err);
+			return m->tree_fd;
+		}
+	}
+	return 0;
+}
+
+static int enter_pid_namespace(struct ns_plan *plan, struct error *err)
+{
+	struct ns_entry *ns = &plan->ns[SPEC_NS_PID];
+
+	if (!ns_is_own(plan, SPEC_NS_PID) || !ns->path)
+		return 0;
+	plan->own_pid_ns = open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
+	if (plan->own_pid_ns < 0 || setns(ns->fd, CLONE_NEWPID) < 0) {
+		int r = error_set(err, errno, "setns to the pid namespace %s", ns->path);
+
+		error_at(err, "/linux/namespaces/%u/path", ns->index);
+		return r;
+	}
+	return 0;
+}
+
+int ns_prepare(struct ns_plan *plan, struct error *err)
+{
+	int r = ns_open_paths(plan, err);
+
+	if (r == 0)
+		r = ns_check_joined_maps(plan, err);
+	if (r == 0 && ns_is_own(plan, SPEC_NS_USER) && ns_is_own(plan, SPEC_NS_MOUNT) &&
+	    plan->root_mount_fd < 0)
+		r = ns_open_root(plan, err);
+	if (r == 0)
+		r = prepare_sources(plan, err);
+	if (r == 0)
+		r = enter_pid_namespace(plan, err);
+	/* Last: the helpers of the steps before are children too. */
+	return r == 0 ? ns_prepare_time(plan, err) : r;
+}
