@@ -96,14 +96,17 @@ void cli_completion_bash(struct buf *out)
 		      "\tlocal -a root=()\n"
 		      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 		      "\t\tcase ${COMP_WORDS[i]} in\n"
-		      "\t\t--root) root=(--root \"${COMP_WORDS[++i]}\") ;;\n"
-		      "\t\t--root=*) root=(\"${COMP_WORDS[i]}\") ;;\n"
-		      "\t\t--help)");
+		      "\t\t--root)\n"
+		      "\t\t\t[[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
+		      "\t\t\troot=(--root \"${COMP_WORDS[++i]}\") ;;\n"
+		      "\t\t--help");
 	for (size_t i = 0; i < n_globals; i++)
 		if (globals[i].kind == CLI_FLAG)
 			buf_printf(out, "|--%s", globals[i].name);
 	buf_puts(out, ") ;;\n"
-		      "\t\t-*) ((i++)) ;;\n"
+		      "\t\t-*)\n"
+		      "\t\t\t[[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
+		      "\t\t\t((i++)) ;;\n"
 		      "\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
 		      "\t\tesac\n"
 		      "\tdone\n"
