@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 
 import host
@@ -151,23 +152,15 @@ class Container:
         return self.exec("/bin/probe", *(str(a) for a in argv), options=options, **more)
 
     def wait(self, status, seconds=10):
-        self.case.until(lambda: self.status == status, seconds, f"{self.id} to be {status}")
+        def reached():
+            self.case.reap()
+            return self.status == status
+        self.case.until(reached, seconds, f"{self.id} to be {status}")
         return self
 
     def wait_out(self, text, seconds=10):
         self.case.until(lambda: text in self.out, seconds, f"{self.id} to print {text!r}")
         return self
-
-    def wait_end(self, seconds=10):
-        """Waits for the end of init as its reaper, as a shim does. Returns 128+signal or the status."""
-        pid = self.pid
-        fd = os.pidfd_open(pid)
-        try:
-            self.case.wait_fd(fd, seconds, f"the end of {self.id}")
-        finally:
-            os.close(fd)
-        _, status = os.waitpid(pid, 0)
-        return os.waitstatus_to_exitcode(status) if not os.WIFSIGNALED(status) else 128 + os.WTERMSIG(status)
 
     @property
     def cgroup(self):
@@ -190,7 +183,10 @@ class Case:
     def __init__(self, env, tmp, root, binary, programs, token, cgroup):
         self.env, self.tmp, self.root, self.binary = env, tmp, root, binary
         self.programs, self.token, self.cgroup_base = programs, token, cgroup
+        self.cgroup_path = cgroup and "/" + os.path.relpath(cgroup, host.v2_tree())
         self.containers = []
+        self.reaped = {}
+        self._spawned = set()
         self._names = 0
 
     # -- the host
@@ -261,9 +257,11 @@ class Case:
         began = time.monotonic()
         with open(out, "ab") as o, open(err, "ab") as e:
             out_from, err_from = o.tell(), e.tell()
-            process = subprocess.Popen(
+            process = self.spawn(
                 argv, stdout=o, stderr=e, env=env, cwd=cwd, pass_fds=pass_fds, preexec_fn=preexec,
-                stdin=subprocess.PIPE if input is not None else stdin if stdin is not None else subprocess.DEVNULL)
+                stdin=subprocess.PIPE if input is not None else stdin)
+            reaper = threading.Timer(0.1, self._reap_while, [process])
+            reaper.start()
             try:
                 process.communicate(input.encode() if isinstance(input, str) else input, timeout=timeout)
             except subprocess.TimeoutExpired:
@@ -273,8 +271,39 @@ class Case:
                 process.wait()
                 raise AssertionError(f"{' '.join(argv)} did not end within {timeout} s ({stuck}); it said: "
                                      f"{show(self._from(err, err_from))}") from None
+            finally:
+                reaper.cancel()
+                reaper.join()
         return Result(argv, process.returncode, self._from(out, out_from), self._from(err, err_from),
                       time.monotonic() - began)
+
+    def spawn(self, argv, **more):
+        """A process of ours, which the reaping of orphans leaves alone."""
+        more["stdin"] = more.get("stdin") or subprocess.DEVNULL
+        process = subprocess.Popen(argv, **more)
+        self._spawned.add(process.pid)
+        return process
+
+    def spawn_runtime(self, *argv, **more):
+        return self.spawn(self.command(*argv), **more)
+
+    def reap(self):
+        """
+        Takes the exit status of orphans, as a shim does. It has to: the kernel keeps pid 1 of a
+        namespace until every process that ever entered it has been waited for.
+        """
+        for pid, state in linux.children().items():
+            if state == "Z" and pid not in self._spawned:
+                try:
+                    self.reaped[pid] = os.waitpid(pid, os.WNOHANG)[1]
+                except ChildProcessError:
+                    pass
+
+    def _reap_while(self, process):
+        """A command that takes long may be waiting for us."""
+        while process.returncode is None and linux.children().get(process.pid, "Z") != "Z":
+            self.reap()
+            time.sleep(0.02)
 
     @staticmethod
     def _from(path, offset):
@@ -308,9 +337,8 @@ class Case:
         """`run` without --detach, as a process to signal and wait for; entered once the container runs."""
         container.bundle.save()
         with open(container.out_path, "ab") as out, open(container.err_path, "ab") as err:
-            runtime = subprocess.Popen(
-                self.command("run", "--bundle", container.bundle.path, *options, container.id),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            runtime = self.spawn_runtime("run", "--bundle", container.bundle.path, *options, container.id,
+                                         stdout=out, stderr=err)
         try:
             self.until(lambda: runtime.poll() is not None or container.is_running, 10, f"{container.id} to run")
             yield runtime
@@ -333,13 +361,6 @@ class Case:
         """Takes down what the test left up on purpose. What survives this is a leak."""
         for name in self.containers:
             self.runtime("delete", "--force", name).ok()
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
 
 
 def envs(*names):

@@ -247,8 +247,7 @@ def test_signals_to_a_foreground_run_reach_the_program(t, name):
 def test_two_runtimes_on_one_id_give_one_container(t):
     b = t.bundle().probe("sleep", 1000).save()
     c = t.container(b)
-    both = [subprocess.Popen(t.command("run", "-d", "-b", b.path, c.id), stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(8)]
+    both = [t.spawn_runtime("run", "-d", "-b", b.path, c.id, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(8)]
     codes = sorted(p.wait(15) == 0 for p in both)
     eq(codes, [False] * 7 + [True], "successes")
     eq(c.status, "running")
