@@ -18,6 +18,9 @@
 /* confstr(_CS_PATH) without asking a libc: what execvp(3) uses when there is no PATH. */
 #define DEFAULT_PATH "/bin:/usr/bin"
 
+/* A name may be longer than an error object; the text behind it must not be lost. */
+#define SHOWN "%.256s"
+
 /*
  * A filter that was loaded before us may know neither call: then it says nothing
  * about the file.
@@ -89,7 +92,7 @@ int proc_find_program(const struct spec_process *spec, char *buf, size_t size, s
 
 	if (strchr(name, '/')) {
 		if (strlen(name) >= size)
-			return error_set(err, ENAMETOOLONG, "exec \"%s\"", name);
+			return error_set(err, ENAMETOOLONG, "exec \"" SHOWN "\"", name);
 		memcpy(buf, name, strlen(name) + 1);
 		r = check_program(buf);
 		if (r == -EPERM)
@@ -97,14 +100,14 @@ int proc_find_program(const struct spec_process *spec, char *buf, size_t size, s
 	} else {
 		r = *name ? search(name, search_path(&spec->env), buf, size) : -ENOENT;
 		if (r == -ENOENT) {
-			error_rule(err, ENOENT, "exec \"%s\": executable file not found in $PATH",
-				   name);
+			error_rule(err, ENOENT,
+				   "exec \"" SHOWN "\": executable file not found in $PATH", name);
 			error_at(err, "/process/args/0");
 			return r;
 		}
 	}
 	if (r < 0) {
-		error_set(err, -r, "exec \"%s\"", name);
+		error_set(err, -r, "exec \"" SHOWN "\"", name);
 		if (r == -EPERM)
 			error_hint(err, "the seccomp profile hides files from the search of $PATH: "
 					"give the program's path");
