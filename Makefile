@@ -6,7 +6,7 @@
 #   make bench        the table of speed and size
 #   make install      DESTDIR and PREFIX as usual
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
-#   make STATIC=1 …    without shared libraries, as far as Debian ships the archives
+#   make SHARED=1 …    linked with the shared libc (the default is static; STATIC=1 insists)
 #
 # A room may use the rooms that USES_ names and nothing else: its unit tests link
 # exactly these, so a call that goes sideways or upwards does not link.
@@ -37,22 +37,31 @@ WARN     = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Wformat=2 -Wstrict
 HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-plt -fPIE
 LDHARDEN = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,-O1 -Wl,--hash-style=gnu
 ifdef SANITIZE
-B       := $(B)/sanitize
+override B := $(B)/sanitize
 HARDEN   = -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 LDHARDEN = -fsanitize=address,undefined
 endif
-ifdef STATIC
-B       := $(B)/static
-HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -DBULKHEAD_STATIC
-LDHARDEN = -static -Wl,--gc-sections
-STATIC_LIBS = -lseccomp
+# Static is the default where Debian's archives are installed: the loader and its
+# relocations are a third of a short command (README, Speed). SHARED=1 links the
+# distribution's libc; STATIC=1 insists on static. Both keep PIE, RELRO and dlopen
+# of what only some commands need.
+archive   = $(shell $(CC) -print-file-name=lib$1.a)
+ARCHIVES := $(and $(findstring /,$(call archive,c)),$(findstring /,$(call archive,seccomp)))
+ifdef SHARED
+override B := $(B)/shared
+else ifndef SANITIZE
+ifneq ($(STATIC)$(ARCHIVES),)
+HARDEN  += -DBULKHEAD_STATIC
+LDSTATIC = -static-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-O1 -Wl,--hash-style=gnu -Wl,--no-warnings
+SECCOMP  = -lseccomp
+endif
 endif
 # V=1 shows the commands.
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-5s %s\n' '$1' '$@')
 ALL_CF   = -std=gnu11 -D_GNU_SOURCE -I. -include spec/base/banned.h $(WARN) $(HARDEN) \
            -fvisibility=hidden -ffunction-sections -fdata-sections -MMD -MP $(CPPFLAGS) $(CFLAGS)
-LIBS     = -l:libyajl_s.a $(STATIC_LIBS)
+LIBS     = -l:libyajl_s.a $(SECCOMP)
 
 lib      = $(B)/lib$(subst /,_,$1).a
 srcs     = $(wildcard $1/*.c)
@@ -105,7 +114,7 @@ $(B)/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMI
 
 $(B)/bulkhead: $(B)/cli/main.o $(ROOMLIBS)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
+	$(Q)$(CC) $(or $(LDSTATIC),$(LDHARDEN)) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
 
 deps:
 	@tests/install-deps.sh build

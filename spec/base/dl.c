@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spec/base/dl.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
-
-#ifdef BULKHEAD_STATIC
-
-int dl_load(const char *soname, const char *package, const struct dl_symbol *symbols, size_t n,
-	    void *table, struct error *err)
-{
-	(void)package;
-	(void)symbols;
-	(void)n;
-	(void)table;
-	return error_rule(err, ENOTSUP, "this static build of bulkhead has no %s", soname);
-}
-
-#else
-
-#include <dlfcn.h>
 
 int dl_load(const char *soname, const char *package, const struct dl_symbol *symbols, size_t n,
 	    void *table, struct error *err)
@@ -50,5 +35,3 @@ int dl_load(const char *soname, const char *package, const struct dl_symbol *sym
 	}
 	return 0; /* stays open: the table points into it until the process ends */
 }
-
-#endif

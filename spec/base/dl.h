@@ -5,8 +5,9 @@
  * dl - libraries that only some commands need, opened on first use
  *
  * Linking a library costs every command its load time (measured: 0.05 to 0.7 ms);
- * opening it costs only the command that needs it. With STATIC=1 the archive is
- * linked and the table is filled at link time instead.
+ * opening it costs only the command that needs it. This works in the static build
+ * too, as long as the machine's libc is the release it was linked with; what a
+ * start needs (libseccomp) is linked there instead.
  *
  * Never called once a container's root has been entered: the library would be
  * the container's (CVE-2019-14271).
