@@ -68,8 +68,9 @@ static int check_value(const struct cli_option *o, const char **value, struct er
 		const char *word = flag_value(*value);
 
 		if (!word)
-			return error_rule(err, EINVAL, "option --%s takes true or false, not \"%s\"",
-					  o->name, *value);
+			return error_rule(err, EINVAL,
+					  "option --%s takes true or false, not \"%s\"", o->name,
+					  *value);
 		*value = word;
 		return 0;
 	}

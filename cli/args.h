@@ -19,7 +19,7 @@
 #include "spec/base/error.h"
 
 enum cli_order {
-	CLI_PERMUTE,       /* options before and after the operands */
+	CLI_PERMUTE, /* options before and after the operands */
 	CLI_STOP_AT_FIRST, /* the first operand ends the options */
 };
 
@@ -52,7 +52,7 @@ int cli_parse(const struct cli_option *options, size_t n_options, enum cli_order
 bool cli_given(const struct cli_args *args, const char *name);
 const char *cli_text(const struct cli_args *args, const char *name); /* NULL: not given */
 bool cli_flag(const struct cli_args *args, const char *name);
-uint32_t cli_number(const struct cli_args *args, const char *name);  /* 0: not given */
+uint32_t cli_number(const struct cli_args *args, const char *name); /* 0: not given */
 /* Every value of a list option, NULL-terminated. */
 char **cli_list(const struct cli_args *args, const char *name, struct arena *a, size_t *ret_n);
 

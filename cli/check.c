@@ -19,8 +19,8 @@ static const char *format(struct arena *a, const char *fmt, va_list ap)
 	return arena_strdup(a, text);
 }
 
-void cli_check_add(struct check *c, enum check_verdict verdict, enum check_need need, const char *name,
-	       const char *detail, ...)
+void cli_check_add(struct check *c, enum check_verdict verdict, enum check_need need,
+		   const char *name, const char *detail, ...)
 {
 	va_list ap;
 
@@ -47,8 +47,8 @@ void cli_check_remedy(struct check *c, const char *text, ...)
 	va_end(ap);
 }
 
-void cli_check_add_errno(struct check *c, int code, enum check_verdict otherwise, enum check_need need,
-		     const char *name, const char *what)
+void cli_check_add_errno(struct check *c, int code, enum check_verdict otherwise,
+			 enum check_need need, const char *name, const char *what)
 {
 	struct error err = ERROR_INIT;
 	char line[256];

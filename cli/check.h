@@ -16,7 +16,7 @@
 
 enum check_verdict {
 	CHECK_OK,
-	CHECK_WARN,    /* works without, or works less well */
+	CHECK_WARN, /* works without, or works less well */
 	CHECK_MISSING, /* does not work here */
 };
 
@@ -41,13 +41,13 @@ struct check {
 };
 
 /* Adds one result. A remedy, when there is one, belongs to the last added. */
-void cli_check_add(struct check *c, enum check_verdict verdict, enum check_need need, const char *name,
-	       const char *detail, ...) __attribute__((format(printf, 5, 6)));
+void cli_check_add(struct check *c, enum check_verdict verdict, enum check_need need,
+		   const char *name, const char *detail, ...) __attribute__((format(printf, 5, 6)));
 void cli_check_remedy(struct check *c, const char *text, ...) __attribute__((format(printf, 2, 3)));
 
 /* Adds "ok NAME" when code is 0, else the verdict with the text of that errno. */
-void cli_check_add_errno(struct check *c, int code, enum check_verdict otherwise, enum check_need need,
-		     const char *name, const char *what);
+void cli_check_add_errno(struct check *c, int code, enum check_verdict otherwise,
+			 enum check_need need, const char *name, const char *what);
 
 /*
  * Runs probe in a child of its own and returns what it returns, an errno or 0;
@@ -61,10 +61,10 @@ void cli_check_text(struct buf *out, const struct check *c);
 void cli_check_json(struct buf *out, const struct check *c);
 
 /* The groups of facts, each in its file. */
-void cli_check_kernel(struct check *c);     /* check_kernel.c */
-void cli_check_mounts(struct check *c);     /* check_mounts.c */
+void cli_check_kernel(struct check *c); /* check_kernel.c */
+void cli_check_mounts(struct check *c); /* check_mounts.c */
 void cli_check_namespaces(struct check *c); /* check_namespaces.c */
-void cli_check_cgroups(struct check *c);    /* check_cgroups.c */
-void cli_check_security(struct check *c);   /* check_security.c */
-void cli_check_kvm(struct check *c);        /* check_kvm.c */
-void cli_check_programs(struct check *c);   /* check_programs.c */
+void cli_check_cgroups(struct check *c); /* check_cgroups.c */
+void cli_check_security(struct check *c); /* check_security.c */
+void cli_check_kvm(struct check *c); /* check_kvm.c */
+void cli_check_programs(struct check *c); /* check_programs.c */

@@ -71,10 +71,11 @@ static void check_controllers(struct check *c, struct cg_host *host)
 		return;
 	}
 	cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "cgroup controllers", "%s%scannot limit: %s",
-		  have.len ? have.data : "", have.len ? "; " : "", lack.data);
+		      have.len ? have.data : "", have.len ? "; " : "", lack.data);
 	if (host->layout == CG_HYBRID)
-		cli_check_remedy(c, "boot with systemd.unified_cgroup_hierarchy=1, or cgroup_no_v1=all, to "
-				"bind the controllers to version 2");
+		cli_check_remedy(
+			c, "boot with systemd.unified_cgroup_hierarchy=1, or cgroup_no_v1=all, to "
+			   "bind the controllers to version 2");
 }
 
 static void check_clone_into(struct check *c, const struct cg_host *host)
@@ -92,7 +93,7 @@ static void check_clone_into(struct check *c, const struct cg_host *host)
 		code = fd < 0 ? errno : cli_check_in_child(probe_clone_into, &fd);
 	}
 	cli_check_add_errno(c, code, CHECK_MISSING, CHECK_NEEDED, "clone3",
-			"start a process inside a cgroup");
+			    "start a process inside a cgroup");
 }
 
 void cli_check_cgroups(struct check *c)
@@ -109,11 +110,11 @@ void cli_check_cgroups(struct check *c)
 			cli_check_remedy(c, "%s", err.hint);
 		return;
 	}
-	cli_check_add(c, CHECK_OK, CHECK_NEEDED, "cgroup v2", "%s, at %s", cg_layout_text(host.layout),
-		  host.mount_point);
+	cli_check_add(c, CHECK_OK, CHECK_NEEDED, "cgroup v2", "%s, at %s",
+		      cg_layout_text(host.layout), host.mount_point);
 	check_controllers(c, &host);
 	check_clone_into(c, &host);
 	cg_host_close(&host);
-	cli_check_add_errno(c, cli_check_in_child(probe_device_program, NULL), CHECK_MISSING, CHECK_OPTIONAL,
-			"device filter", "load a cgroup device program");
+	cli_check_add_errno(c, cli_check_in_child(probe_device_program, NULL), CHECK_MISSING,
+			    CHECK_OPTIONAL, "device filter", "load a cgroup device program");
 }

@@ -30,8 +30,8 @@ static void check_version(struct check *c)
 	/* 5.12: mount_setattr(2), the youngest call that has no substitute here. */
 	bool enough = major > 5 || (major == 5 && minor >= 12);
 
-	cli_check_add(c, enough ? CHECK_OK : CHECK_MISSING, CHECK_NEEDED, "kernel", "Linux %s on %s",
-		  u.release, u.machine);
+	cli_check_add(c, enough ? CHECK_OK : CHECK_MISSING, CHECK_NEEDED, "kernel",
+		      "Linux %s on %s", u.release, u.machine);
 	if (!enough)
 		cli_check_remedy(c, "use Linux 5.12 or newer");
 }
@@ -42,7 +42,7 @@ static void check_openat2(struct check *c)
 	auto_close int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
 
 	cli_check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "openat2",
-			"resolve paths inside a root");
+			    "resolve paths inside a root");
 }
 
 static void check_pidfd(struct check *c)
@@ -50,7 +50,7 @@ static void check_pidfd(struct check *c)
 	auto_close int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
 	cli_check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "pidfd",
-			"hold a process by a descriptor");
+			    "hold a process by a descriptor");
 }
 
 /* The program that waits for `start` is executed from a sealed memory file. */
@@ -62,9 +62,10 @@ static void check_memfd(struct check *c)
 	if (fd < 0 && errno == EINVAL) /* before 6.3 every one was executable */
 		fd = memfd_create("check", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	cli_check_add_errno(c, fd < 0 ? errno : 0, CHECK_MISSING, CHECK_NEEDED, "memfd",
-			"execute from a memory file");
-	if (fd < 0 && file_read_at(AT_FDCWD, "/proc/sys/vm/memfd_noexec", setting, sizeof(setting),
-				   NULL) > 0 &&
+			    "execute from a memory file");
+	if (fd < 0 &&
+	    file_read_at(AT_FDCWD, "/proc/sys/vm/memfd_noexec", setting, sizeof(setting), NULL) >
+		    0 &&
 	    setting[0] == '2')
 		cli_check_remedy(c, "sysctl vm.memfd_noexec=1");
 }
@@ -73,7 +74,7 @@ void cli_check_kernel(struct check *c)
 {
 	check_version(c);
 	cli_check_add(c, geteuid() ? CHECK_MISSING : CHECK_OK, CHECK_NEEDED, "user",
-		  geteuid() ? "is not root" : "is root");
+		      geteuid() ? "is not root" : "is root");
 	if (geteuid())
 		cli_check_remedy(c, "run it as root: rootless containers are not supported yet");
 	check_openat2(c);

@@ -31,12 +31,12 @@ enum { PAGE = 4096, PORT = 0x10, STARTED = 1, COUNTED = 8 };
 
 /* 16-bit code at address 0. */
 static const uint8_t guest_code[] = {
-	0xb0, STARTED,          /* mov  al, STARTED */
-	0xe6, PORT,             /* out  PORT, al */
-	0xbb, 0xff, 0x00,       /* mov  bx, 0xff */
-	0xf3, 0x0f, 0xb8, 0xc3, /* popcnt ax, bx */
-	0xe6, PORT,             /* out  PORT, al */
-	0xf4,                   /* hlt */
+	0xb0, STARTED, /* mov  al, STARTED */
+	0xe6, PORT, /* out  PORT, al */
+	0xbb, 0xff,    0x00, /* mov  bx, 0xff */
+	0xf3, 0x0f,    0xb8, 0xc3, /* popcnt ax, bx */
+	0xe6, PORT, /* out  PORT, al */
+	0xf4, /* hlt */
 };
 
 struct guest {
@@ -47,9 +47,9 @@ struct guest {
 
 /* What came of it. Lives in memory that a child, which may hang, shares with us. */
 struct outcome {
-	int code;         /* errno of the step that was refused, or 0 */
+	int code; /* errno of the step that was refused, or 0 */
 	const char *step; /* what was being done */
-	int said;         /* the guest's last word, 0: it was stopped by something else */
+	int said; /* the guest's last word, 0: it was stopped by something else */
 	uint32_t exit_reason, suberror;
 };
 
@@ -137,26 +137,27 @@ static void report_guest(struct check *c, const struct outcome *out)
 {
 	if (!out->step) {
 		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, name,
-			  "runs a guest (the VM wall is not supported yet)");
+			      "runs a guest (the VM wall is not supported yet)");
 	} else if (out->code) {
 		cli_check_add_errno(c, out->code, CHECK_MISSING, CHECK_OPTIONAL, name, out->step);
 	} else if (out->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
-		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
-			  "cannot %s (internal error %u): instructions are interpreted in software, "
-			  "this is a paravirtual /dev/kvm",
-			  out->step, out->suberror);
+		cli_check_add(
+			c, CHECK_MISSING, CHECK_OPTIONAL, name,
+			"cannot %s (internal error %u): instructions are interpreted in software, "
+			"this is a paravirtual /dev/kvm",
+			out->step, out->suberror);
 		cli_check_remedy(c, "use a host with hardware or nested virtualisation");
 	} else {
 		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
-			  "cannot %s: it ends with exit reason %u and says %d", out->step,
-			  out->exit_reason, out->said);
+			      "cannot %s: it ends with exit reason %u and says %d", out->step,
+			      out->exit_reason, out->said);
 	}
 }
 
 static void try_guest(struct check *c, int kvm)
 {
-	struct outcome *out = mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct outcome *out =
+		mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	(void)kvm; /* the machine belongs to the process that opens it */
 	if (out == MAP_FAILED)
@@ -178,7 +179,7 @@ static void try_guest(struct check *c, int kvm)
 	auto_close int vm = ioctl(kvm, KVM_CREATE_VM, 0);
 
 	cli_check_add_errno(c, vm < 0 ? errno : 0, CHECK_MISSING, CHECK_OPTIONAL, name,
-			"create a virtual machine");
+			    "create a virtual machine");
 }
 
 #endif
@@ -193,15 +194,16 @@ void cli_check_kvm(struct check *c)
 		cli_check_add_errno(c, code, CHECK_MISSING, CHECK_OPTIONAL, name, "open /dev/kvm");
 		if (code == ENOENT)
 			cli_check_remedy(c, "enable virtualisation in the firmware, or nested "
-					"virtualisation for this virtual machine, and load kvm_intel or kvm_amd");
+					    "virtualisation for this virtual machine, and load "
+					    "kvm_intel or kvm_amd");
 		return;
 	}
 
 	int version = ioctl(kvm, KVM_GET_API_VERSION, 0);
 
 	if (version != KVM_API_VERSION) {
-		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name, "/dev/kvm speaks version %d, not %d",
-			  version, KVM_API_VERSION);
+		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
+			      "/dev/kvm speaks version %d, not %d", version, KVM_API_VERSION);
 		return;
 	}
 	try_guest(c, kvm);

@@ -108,14 +108,16 @@ static int probe_idmap(const void *arg)
 
 void cli_check_mounts(struct check *c)
 {
-	cli_check_add_errno(c, cli_check_in_child(probe_mount_api, NULL), CHECK_MISSING, CHECK_NEEDED,
-			"mount API", "make a mount by descriptors");
-	cli_check_add_errno(c, cli_check_in_child(probe_overlay, NULL), CHECK_MISSING, CHECK_OPTIONAL,
-			"overlayfs", "stack layers");
+	cli_check_add_errno(c, cli_check_in_child(probe_mount_api, NULL), CHECK_MISSING,
+			    CHECK_NEEDED, "mount API", "make a mount by descriptors");
+	cli_check_add_errno(c, cli_check_in_child(probe_overlay, NULL), CHECK_MISSING,
+			    CHECK_OPTIONAL, "overlayfs", "stack layers");
 	if (c->v[c->n - 1].verdict != CHECK_OK)
 		cli_check_remedy(c, "modprobe overlay");
-	cli_check_add_errno(c, cli_check_in_child(probe_idmap, "tmpfs"), CHECK_MISSING, CHECK_OPTIONAL,
-			"idmapped mounts", "shift the owners on a mount (tmpfs)");
+	cli_check_add_errno(c, cli_check_in_child(probe_idmap, "tmpfs"), CHECK_MISSING,
+			    CHECK_OPTIONAL, "idmapped mounts",
+			    "shift the owners on a mount (tmpfs)");
 	if (c->v[c->n - 1].verdict != CHECK_OK)
-		cli_check_remedy(c, "use Linux 6.3 or newer; older kernels do it for some filesystems");
+		cli_check_remedy(
+			c, "use Linux 6.3 or newer; older kernels do it for some filesystems");
 }

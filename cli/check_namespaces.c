@@ -50,9 +50,9 @@ static bool is_needed(enum spec_ns_kind kind)
 static void check_one(struct check *c, enum spec_ns_kind kind)
 {
 	static const char *const names[SPEC_NAMESPACES] = {
-		[SPEC_NS_USER] = "namespace user",	 [SPEC_NS_MOUNT] = "namespace mount",
-		[SPEC_NS_PID] = "namespace pid",	 [SPEC_NS_NETWORK] = "namespace network",
-		[SPEC_NS_IPC] = "namespace ipc",	 [SPEC_NS_UTS] = "namespace uts",
+		[SPEC_NS_USER] = "namespace user",     [SPEC_NS_MOUNT] = "namespace mount",
+		[SPEC_NS_PID] = "namespace pid",       [SPEC_NS_NETWORK] = "namespace network",
+		[SPEC_NS_IPC] = "namespace ipc",       [SPEC_NS_UTS] = "namespace uts",
 		[SPEC_NS_CGROUP] = "namespace cgroup", [SPEC_NS_TIME] = "namespace time",
 	};
 	unsigned long flag = spec_ns_flag(kind);
@@ -77,8 +77,8 @@ static void check_user_switches(struct check *c)
 	static const struct {
 		const char *file, *sysctl, *off;
 	} switches[] = {
-		{ "/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone=1",
-		  "0" },
+		{ "/proc/sys/kernel/unprivileged_userns_clone",
+		  "kernel.unprivileged_userns_clone=1", "0" },
 		{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
 		  "kernel.apparmor_restrict_unprivileged_userns=0", "1" },
 	};
@@ -90,7 +90,7 @@ static void check_user_switches(struct check *c)
 		    text[0] != switches[i].off[0])
 			continue;
 		cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "userns for users",
-			  "unprivileged users may not make user namespaces");
+			      "unprivileged users may not make user namespaces");
 		cli_check_remedy(c, "sysctl %s", switches[i].sysctl);
 	}
 }

@@ -15,8 +15,9 @@ static bool is_in_path(const char *program)
 		size_t n = strcspn(p, ":");
 		char file[4096];
 
-		if (n && (size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)n, p, program) <
-				 sizeof(file) &&
+		if (n &&
+		    (size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)n, p, program) <
+			    sizeof(file) &&
 		    access(file, X_OK) == 0)
 			return true;
 		p += n + (p[n] == ':');
@@ -33,7 +34,7 @@ static void check_engines(struct check *c)
 		if (is_in_path(engines[i]))
 			buf_printf(&found, "%s%s", found.len ? ", " : "", engines[i]);
 	cli_check_add(c, found.len ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, "engines", "%s",
-		  found.len ? found.data : "none installed: bundles are made by hand");
+		      found.len ? found.data : "none installed: bundles are made by hand");
 }
 
 static void check_ps(struct check *c)
@@ -42,7 +43,8 @@ static void check_ps(struct check *c)
 		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "ps", "for the table of `ps`");
 		return;
 	}
-	cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "ps", "not installed: `ps` gives --format json only");
+	cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "ps",
+		      "not installed: `ps` gives --format json only");
 	cli_check_remedy(c, "install the package procps");
 }
 
@@ -50,7 +52,7 @@ void cli_check_programs(struct check *c)
 {
 	check_ps(c);
 	cli_check_add(c, is_in_path("criu") ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, "criu",
-		  "%s; checkpoint and restore are not supported yet",
-		  is_in_path("criu") ? "installed" : "not installed");
+		      "%s; checkpoint and restore are not supported yet",
+		      is_in_path("criu") ? "installed" : "not installed");
 	check_engines(c);
 }

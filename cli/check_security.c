@@ -25,15 +25,15 @@ static void check_seccomp(struct check *c)
 	const char *version = proc_seccomp_version();
 
 	cli_check_add_errno(c, action_available(SECCOMP_RET_ERRNO), CHECK_MISSING, CHECK_OPTIONAL,
-			"seccomp", "filter system calls");
-	cli_check_add_errno(c, action_available(SECCOMP_RET_USER_NOTIF), CHECK_MISSING, CHECK_OPTIONAL,
-			"seccomp notify", "let another process decide");
+			    "seccomp", "filter system calls");
+	cli_check_add_errno(c, action_available(SECCOMP_RET_USER_NOTIF), CHECK_MISSING,
+			    CHECK_OPTIONAL, "seccomp notify", "let another process decide");
 	if (version) {
 		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "libseccomp", "%s", version);
 		return;
 	}
 	cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, "libseccomp",
-		  "cannot be opened: a config with a seccomp profile is refused");
+		      "cannot be opened: a config with a seccomp profile is refused");
 	cli_check_remedy(c, "install the package libseccomp2");
 }
 
@@ -62,9 +62,10 @@ static void check_labels(struct check *c)
 	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
 		bool is_active = has_word(list, labels[i].lsm);
 
-		cli_check_add(c, is_active ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, labels[i].lsm, "%s%s",
-			  is_active ? "active" : "not active: no protection by process.",
-			  is_active ? "" : labels[i].member);
+		cli_check_add(c, is_active ? CHECK_OK : CHECK_WARN, CHECK_OPTIONAL, labels[i].lsm,
+			      "%s%s",
+			      is_active ? "active" : "not active: no protection by process.",
+			      is_active ? "" : labels[i].member);
 	}
 }
 
@@ -94,11 +95,11 @@ static void check_capabilities(struct check *c)
 	if (!lack.len)
 		cli_check_add(c, CHECK_OK, CHECK_NEEDED, "capabilities", "all");
 	else
-		cli_check_add(c, have & admin ? CHECK_WARN : CHECK_MISSING, CHECK_NEEDED, "capabilities",
-			  "cannot use or give away: %s", lack.data);
+		cli_check_add(c, have & admin ? CHECK_WARN : CHECK_MISSING, CHECK_NEEDED,
+			      "capabilities", "cannot use or give away: %s", lack.data);
 	if (!(have & (1ull << spec_cap_number("CAP_SYS_RESOURCE"))))
 		cli_check_remedy(c, "without CAP_SYS_RESOURCE no hard limit can be raised and no "
-				"oom_score_adj lowered; run it with that capability");
+				    "oom_score_adj lowered; run it with that capability");
 }
 
 static void check_memlock(struct check *c)
@@ -111,7 +112,7 @@ static void check_memlock(struct check *c)
 		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "RLIMIT_MEMLOCK", "unlimited");
 	else
 		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "RLIMIT_MEMLOCK", "%llu KiB",
-			  (unsigned long long)limit.rlim_cur / 1024);
+			      (unsigned long long)limit.rlim_cur / 1024);
 }
 
 void cli_check_security(struct check *c)

@@ -26,9 +26,9 @@ struct cli {
 	struct arena *arena;
 	const struct cli_verb *verb;
 	struct cli_args globals;
-	struct cli_args args;   /* of the command */
+	struct cli_args args; /* of the command */
 	struct log log;
-	bool log_is_file;       /* --log was given */
+	bool log_is_file; /* --log was given */
 	struct rt_context ctx;
 };
 

@@ -17,7 +17,7 @@ int cmd_completion(struct cli *cli, struct error *err)
 	else if (!strcmp(shell, "fish"))
 		cli_completion_fish(&out);
 	else
-		return error_rule(err, EINVAL, "no completion for \"%s\": it is one of bash, zsh, fish",
-				  shell);
+		return error_rule(err, EINVAL,
+				  "no completion for \"%s\": it is one of bash, zsh, fish", shell);
 	return cli_print(&out, err);
 }

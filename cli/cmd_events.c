@@ -8,7 +8,7 @@
 struct reader {
 	struct buf line;
 	struct error err; /* of the write that ended it */
-	bool gone;        /* nobody reads us any more */
+	bool gone; /* nobody reads us any more */
 };
 
 static int emit(const char *text, void *data)
@@ -35,7 +35,8 @@ int cmd_events(struct cli *cli, struct error *err)
 		return -EINVAL;
 	if (text && parse_duration(text, &interval_ns) < 0)
 		return error_rule(err, EINVAL,
-				  "--interval \"%s\" is no duration: write 500ms, 2s or 1m30s", text);
+				  "--interval \"%s\" is no duration: write 500ms, 2s or 1m30s",
+				  text);
 	if (interval_ns <= 0)
 		return error_rule(err, EINVAL, "duration interval must be greater than 0");
 
@@ -44,7 +45,8 @@ int cmd_events(struct cli *cli, struct error *err)
 	/* `events web | head -1` is a normal way to end. */
 	signal(SIGPIPE, SIG_IGN);
 
-	int r = rt_events(&cli->ctx, id, interval_ns, cli_flag(&cli->args, "stats"), emit, &to, err);
+	int r = rt_events(&cli->ctx, id, interval_ns, cli_flag(&cli->args, "stats"), emit, &to,
+			  err);
 
 	buf_release(&to.line);
 	if (to.gone)

@@ -13,7 +13,13 @@ void cli_completion_fish(struct buf *out);
  * What the operand of a command is, from how help spells it: an id that exists,
  * a new id, one of our commands, or one of the given words.
  */
-enum completion_operand { OPERAND_NONE, OPERAND_ID, OPERAND_NEW_ID, OPERAND_COMMAND, OPERAND_WORDS };
+enum completion_operand {
+	OPERAND_NONE,
+	OPERAND_ID,
+	OPERAND_NEW_ID,
+	OPERAND_COMMAND,
+	OPERAND_WORDS
+};
 struct cli_verb;
 enum completion_operand cli_completion_operand(const struct cli_verb *verb);
 

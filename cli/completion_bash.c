@@ -41,7 +41,8 @@ static void add_verb_names(struct buf *out)
 }
 
 /* "verb:--name|verb:-n) …;;": what may follow each option that takes a value. */
-static void add_values(struct buf *out, const char *verb, const struct cli_option *options, size_t n)
+static void add_values(struct buf *out, const char *verb, const struct cli_option *options,
+		       size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct cli_option *o = &options[i];

@@ -43,7 +43,8 @@ static void add_option(struct buf *out, const char *when, const struct cli_optio
 	buf_putc(out, '\n');
 }
 
-static void add_options(struct buf *out, const char *when, const struct cli_option *options, size_t n)
+static void add_options(struct buf *out, const char *when, const struct cli_option *options,
+			size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!(options[i].flags & (OPT_HIDDEN | OPT_OBSOLETE)))
@@ -55,7 +56,9 @@ static void add_operand(struct buf *out, const char *when, const struct cli_verb
 {
 	switch (cli_completion_operand(verb)) {
 	case OPERAND_ID:
-		buf_printf(out, "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n", when);
+		buf_printf(out,
+			   "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n",
+			   when);
 		break;
 	case OPERAND_WORDS:
 		buf_printf(out, "complete -c bulkhead -n '%s' -a '", when);
@@ -87,7 +90,8 @@ void cli_completion_fish(struct buf *out)
 		buf_putc(out, '\n');
 		if (strcmp(verbs[i].name, "help") != 0)
 			buf_printf(out,
-				   "complete -c bulkhead -n '__fish_seen_subcommand_from help' -a %s\n",
+				   "complete -c bulkhead -n '__fish_seen_subcommand_from help' -a "
+				   "%s\n",
 				   verbs[i].name);
 		snprintf(when, sizeof(when), "__fish_seen_subcommand_from %s", verbs[i].name);
 		add_options(out, when, verbs[i].options, verbs[i].n_options);

@@ -234,5 +234,5 @@ int cli_main(char **argv)
 					   .log_is_file = cli.log_is_file,
 					   .prefix = cli.verb ? cli.verb->fails : NULL },
 			 &err);
-	return cli.verb ? cli.verb->fail_status : 1;
+	return cli.verb && cli.verb->fail_status ? cli.verb->fail_status : 1;
 }

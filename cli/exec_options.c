@@ -18,15 +18,19 @@ int cli_exec_user(const char *text, struct rt_exec_options *ret, struct error *e
 	memcpy(uid, text, n);
 	uid[n] = '\0';
 	if (parse_id(uid, &id) < 0)
-		return error_rule(err, EINVAL, "bad uid in --user \"%s\": it is UID or UID:GID, in "
-					       "numbers", text);
+		return error_rule(err, EINVAL,
+				  "bad uid in --user \"%s\": it is UID or UID:GID, in "
+				  "numbers",
+				  text);
 	ret->uid = id;
 	ret->has_uid = true;
 	if (!text[n])
 		return 0;
 	if (parse_id(text + n + 1, &id) < 0)
-		return error_rule(err, EINVAL, "bad gid in --user \"%s\": it is UID or UID:GID, in "
-					       "numbers", text);
+		return error_rule(err, EINVAL,
+				  "bad gid in --user \"%s\": it is UID or UID:GID, in "
+				  "numbers",
+				  text);
 	ret->gid = id;
 	ret->has_gid = true;
 	return 0;
@@ -41,7 +45,8 @@ static int read_gids(const struct cli_args *args, struct arena *a, struct rt_exe
 
 	for (size_t i = 0; i < n; i++)
 		if (parse_id(list[i], &gids[i]) < 0)
-			return error_rule(err, EINVAL, "bad gid in --additional-gids \"%s\"", list[i]);
+			return error_rule(err, EINVAL, "bad gid in --additional-gids \"%s\"",
+					  list[i]);
 	ret->additional_gids = gids;
 	ret->n_additional_gids = n;
 	return 0;
@@ -89,11 +94,13 @@ int cli_exec_options(const struct cli_args *args, struct arena *a, struct rt_exe
 		.no_subreaper = cli_flag(args, "no-subreaper"),
 	};
 	if (ret->process_file && *command)
-		return error_rule(err, EINVAL, "--process names the whole program: \"%s\" is too much",
+		return error_rule(err, EINVAL,
+				  "--process names the whole program: \"%s\" is too much",
 				  *command);
 	if (!ret->process_file && !*command)
-		return error_rule(err, EINVAL, "process args cannot be empty: exec needs a command or "
-					       "--process");
+		return error_rule(err, EINVAL,
+				  "process args cannot be empty: exec needs a command or "
+				  "--process");
 	if (!ret->process_file)
 		ret->args = command;
 

@@ -164,7 +164,7 @@ static bool is_wanted(const char *line, unsigned column, const pid_t *pids, size
 }
 
 int cli_ps_filter(const char *table, const pid_t *pids, size_t n, struct buf *out,
-		   struct error *err)
+		  struct error *err)
 {
 	int column = find_pid_column(table);
 

@@ -18,4 +18,4 @@ int cli_ps_run(char *const *options, struct arena *a, struct buf *ret, struct er
  * -EINVAL when there is no such column.
  */
 int cli_ps_filter(const char *table, const pid_t *pids, size_t n, struct buf *out,
-		   struct error *err);
+		  struct error *err);

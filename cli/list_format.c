@@ -75,7 +75,7 @@ void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struc
 {
 	const char *(*rows)[COLUMNS] = arena_array(a, n + 1, sizeof(*rows));
 	size_t widths[COLUMNS] = { 0 };
-	static const char *const head[COLUMNS] = { "ID",     "PID",     "STATUS",
+	static const char *const head[COLUMNS] = { "ID",     "PID",	"STATUS",
 						   "BUNDLE", "CREATED", "OWNER" };
 
 	memcpy(rows[0], head, sizeof(head));
@@ -86,8 +86,9 @@ void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struc
 		rows[i + 1][3] = harmless(v[i].bundle, a);
 		rows[i + 1][4] = harmless(v[i].created, a);
 		/* Most containers have one owner: look the name up once. */
-		rows[i + 1][5] = i > 0 && v[i].owner == v[i - 1].owner ? rows[i][5]
-								       : cli_list_owner(v[i].owner, a);
+		rows[i + 1][5] = i > 0 && v[i].owner == v[i - 1].owner
+					 ? rows[i][5]
+					 : cli_list_owner(v[i].owner, a);
 	}
 	for (size_t c = 0; c < COLUMNS; c++) {
 		widths[c] = CELL_MIN;
@@ -97,7 +98,8 @@ void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struc
 	}
 	for (size_t i = 0; i <= n; i++) {
 		for (size_t c = 0; c + 1 < COLUMNS; c++)
-			buf_printf(out, "%s%*s", rows[i][c], (int)(widths[c] - width(rows[i][c])), "");
+			buf_printf(out, "%s%*s", rows[i][c], (int)(widths[c] - width(rows[i][c])),
+				   "");
 		buf_printf(out, "%s\n", rows[i][COLUMNS - 1]);
 	}
 }

@@ -11,7 +11,8 @@ const struct cli_option cli_help_option = { "help", "h", CLI_FLAG, NULL, "show h
 static const struct cli_option globals[] = {
 	{ "root", NULL, CLI_DIR, "DIR", "directory for the state of containers", 0 },
 	{ "log", NULL, CLI_PATH, "FILE", "append warnings and errors to FILE", 0 },
-	{ "log-format", NULL, CLI_CHOICE, "text|json", "form of the log's records (default: text)", 0 },
+	{ "log-format", NULL, CLI_CHOICE, "text|json",
+	  "form of the log's records (default: text)", 0 },
 	{ "log-level", NULL, CLI_CHOICE, "error|warning|info|debug",
 	  "least grave record to write (default: warning)", 0 },
 	{ "debug", NULL, CLI_FLAG, NULL, "the same as --log-level debug", 0 },
@@ -29,7 +30,8 @@ static const struct cli_option globals[] = {
 	  "unix socket that receives the terminal's master end", 0 }
 #define PID_FILE { "pid-file", NULL, CLI_PATH, "FILE", "write the process id to FILE", 0 }
 #define PIDFD_SOCKET \
-	{ "pidfd-socket", NULL, CLI_PATH, "PATH", "unix socket that receives a pidfd of the process", 0 }
+	{ "pidfd-socket", NULL, CLI_PATH, "PATH", \
+	  "unix socket that receives a pidfd of the process", 0 }
 #define PRESERVE_FDS \
 	{ "preserve-fds", NULL, CLI_NUMBER, "N", "hand file descriptors 3 to 2+N to the program", 0 }
 #define NO_SUBREAPER \
@@ -37,9 +39,11 @@ static const struct cli_option globals[] = {
 #define DETACH { "detach", "d", CLI_FLAG, NULL, "return once the program has started", 0 }
 
 #define CREATE_OPTIONS \
-	BUNDLE, { "config", "f", CLI_PATH, "FILE", "name of the configuration (default: config.json)", 0 }, \
+	BUNDLE, \
+	{ "config", "f", CLI_PATH, "FILE", "name of the configuration (default: config.json)", 0 }, \
 	CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, \
-	{ "no-pivot", NULL, CLI_FLAG, NULL, "chroot instead of pivot_root, for a root on a ramdisk", 0 }, \
+	{ "no-pivot", NULL, CLI_FLAG, NULL, \
+	  "chroot instead of pivot_root, for a root on a ramdisk", 0 }, \
 	{ "no-new-keyring", NULL, CLI_FLAG, NULL, "keep the caller's session keyring", 0 }, \
 	PRESERVE_FDS
 
@@ -128,65 +132,182 @@ static const struct cli_option check_options[] = {
 #define OPTIONS(a) .options = (a), .n_options = ARRAY_SIZE(a)
 
 static const struct cli_verb verbs[] = {
-	{ "create", "make a container that waits for start", "ID", 1, 1, VERB_MAKES_ROOT | VERB_EXECUTES,
-	  OPTIONS(create_options),
-	  "Builds the container that the bundle's config.json describes, up to the point where\n"
-	  "its program would be executed. `start` executes it, `delete` takes the container down.",
-	  "bulkhead create failed", 1, cmd_create },
-	{ "start", "execute the program of a created container", "ID", 1, 1, VERB_EXECUTES, NULL, 0, NULL, NULL, 1,
-	  cmd_start },
-	{ "run", "create, start, wait and delete", "ID", 1, 1, VERB_MAKES_ROOT | VERB_EXECUTES, OPTIONS(run_options),
-	  "Ends with the program's exit status, or with 128 plus the number of the signal that\n"
-	  "ended it. Signals are passed on to the program.",
-	  "bulkhead run failed", 1, cmd_run },
-	{ "state", "print the state of a container as JSON", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1,
-	  cmd_state },
-	{ "kill", "send a signal to a container's first process", "ID [SIGNAL]", 1, 2, VERB_ENDS_AT_ID,
-	  OPTIONS(kill_options),
-	  "SIGNAL is a number or a name with or without SIG, in any case. The default is TERM.", NULL,
-	  1, cmd_kill },
-	{ "delete", "remove a stopped container", "ID", 1, 1, VERB_EXECUTES, OPTIONS(delete_options), NULL, NULL, 1,
-	  cmd_delete },
-	{ "exec", "execute a further program in a container", "ID COMMAND [ARG...]", 1, -1,
-	  VERB_ENDS_AT_ID | VERB_EXECUTES, OPTIONS(exec_options),
-	  "Everything after ID belongs to COMMAND. With --process there is no COMMAND. Without it\n"
-	  "the program gets the environment, user and limits of the container's `process`, as far\n"
-	  "as no option says otherwise. Ends with the program's exit status, and with 255 when the\n"
-	  "program could not be started.",
-	  "exec failed", 255, cmd_exec },
-	{ "list", "list the containers", "", 0, 0, 0, OPTIONS(list_options), NULL, NULL, 1, cmd_list },
-	{ "ps", "list the processes of a container", "ID [PS-OPTION...]", 1, -1, VERB_ENDS_AT_ID | VERB_EXECUTES,
-	  OPTIONS(ps_options),
-	  "Runs the host's ps(1), with -ef when no option of it is given, and prints the rows of\n"
-	  "the container's processes. The output must have a PID column.",
-	  NULL, 1, cmd_ps },
-	{ "pause", "freeze every process of a container", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1,
-	  cmd_pause },
-	{ "resume", "let a paused container go on", "ID", 1, 1, 0, NULL, 0, NULL, NULL, 1, cmd_resume },
-	{ "update", "change the resource limits of a container", "ID", 1, 1, 0, OPTIONS(update_options),
-	  "BYTES takes the suffixes k, m, g and t. What is not named keeps its value. With\n"
-	  "--resources the other options are ignored. When one limit cannot be set, those set\n"
-	  "before it are put back.",
-	  NULL, 1, cmd_update },
-	{ "events", "print statistics and out-of-memory events", "ID", 1, 1, 0, OPTIONS(events_options),
-	  "One JSON object a line, until the container stops.", NULL, 1, cmd_events },
-	{ "spec", "write a config.json to start from", "", 0, 0, 0, OPTIONS(spec_options), NULL, NULL, 1,
-	  cmd_spec },
-	{ "features", "print what this runtime supports as JSON", "", 0, 0, 0, NULL, 0,
-	  "The document is that of the OCI runtime specification, section Features.", NULL, 1,
-	  cmd_features },
-	{ "check", "tell what this host can do for containers", "", 0, 0, 0, OPTIONS(check_options),
-	  "Tries each kernel feature and says, one a line, whether it works, and what to do when it\n"
-	  "does not. The exit status is 0 when containers in namespaces can run here.",
-	  NULL, 1, cmd_check },
-	{ "completion", "print a shell's completion script", "bash|zsh|fish", 1, 1, 0, NULL, 0,
-	  "For example: source <(bulkhead completion bash)", NULL, 1, cmd_completion },
-	{ "checkpoint", "save a running container (not supported yet)", "ID", 0, -1, VERB_UNPARSED, NULL,
-	  0, NULL, NULL, 1, cmd_checkpoint },
-	{ "restore", "continue a saved container (not supported yet)", "ID", 0, -1, VERB_UNPARSED, NULL, 0,
-	  NULL, "bulkhead restore failed", 1, cmd_restore },
-	{ "help", "show help", "[COMMAND]", 0, 1, 0, NULL, 0, NULL, NULL, 3, cmd_help },
-	{ "h", "show help", "[COMMAND]", 0, 1, VERB_HIDDEN, NULL, 0, NULL, NULL, 3, cmd_help },
+	{
+		.name = "create",
+		.brief = "make a container that waits for start",
+		.operands = "ID", .min = 1, .max = 1,
+		.flags = VERB_MAKES_ROOT | VERB_EXECUTES,
+		OPTIONS(create_options),
+		.about = "Builds the container that the bundle's config.json describes, up to the\n"
+			 "point where its program would be executed. `start` executes it, `delete`\n"
+			 "takes the container down.",
+		.fails = "bulkhead create failed",
+		.run = cmd_create,
+	},
+	{
+		.name = "start",
+		.brief = "execute the program of a created container",
+		.operands = "ID", .min = 1, .max = 1,
+		.flags = VERB_EXECUTES,
+		.run = cmd_start,
+	},
+	{
+		.name = "run",
+		.brief = "create, start, wait and delete",
+		.operands = "ID", .min = 1, .max = 1,
+		.flags = VERB_MAKES_ROOT | VERB_EXECUTES,
+		OPTIONS(run_options),
+		.about = "Ends with the program's exit status, or with 128 plus the number of the\n"
+			 "signal that ended it. Signals are passed on to the program.",
+		.fails = "bulkhead run failed",
+		.run = cmd_run,
+	},
+	{
+		.name = "state",
+		.brief = "print the state of a container as JSON",
+		.operands = "ID", .min = 1, .max = 1,
+		.run = cmd_state,
+	},
+	{
+		.name = "kill",
+		.brief = "send a signal to a container's first process",
+		.operands = "ID [SIGNAL]", .min = 1, .max = 2,
+		.flags = VERB_ENDS_AT_ID,
+		OPTIONS(kill_options),
+		.about = "SIGNAL is a number or a name with or without SIG, in any case. The default\n"
+			 "is TERM.",
+		.run = cmd_kill,
+	},
+	{
+		.name = "delete",
+		.brief = "remove a stopped container",
+		.operands = "ID", .min = 1, .max = 1,
+		.flags = VERB_EXECUTES,
+		OPTIONS(delete_options),
+		.run = cmd_delete,
+	},
+	{
+		.name = "exec",
+		.brief = "execute a further program in a container",
+		.operands = "ID COMMAND [ARG...]", .min = 1, .max = -1,
+		.flags = VERB_ENDS_AT_ID | VERB_EXECUTES,
+		OPTIONS(exec_options),
+		.about = "Everything after ID belongs to COMMAND. With --process there is no\n"
+			 "COMMAND. Without it the program gets the environment, user and limits of\n"
+			 "the container's `process`, as far as no option says otherwise. Ends with\n"
+			 "the program's exit status, and with 255 when the program could not be\n"
+			 "started.",
+		.fails = "exec failed", .fail_status = 255,
+		.run = cmd_exec,
+	},
+	{
+		.name = "list",
+		.brief = "list the containers",
+		.operands = "",
+		OPTIONS(list_options),
+		.run = cmd_list,
+	},
+	{
+		.name = "ps",
+		.brief = "list the processes of a container",
+		.operands = "ID [PS-OPTION...]", .min = 1, .max = -1,
+		.flags = VERB_ENDS_AT_ID | VERB_EXECUTES,
+		OPTIONS(ps_options),
+		.about = "Runs the host's ps(1), with -ef when no option of it is given, and prints\n"
+			 "the rows of the container's processes. The output must have a PID column.",
+		.run = cmd_ps,
+	},
+	{
+		.name = "pause",
+		.brief = "freeze every process of a container",
+		.operands = "ID", .min = 1, .max = 1,
+		.run = cmd_pause,
+	},
+	{
+		.name = "resume",
+		.brief = "let a paused container go on",
+		.operands = "ID", .min = 1, .max = 1,
+		.run = cmd_resume,
+	},
+	{
+		.name = "update",
+		.brief = "change the resource limits of a container",
+		.operands = "ID", .min = 1, .max = 1,
+		OPTIONS(update_options),
+		.about = "BYTES takes the suffixes k, m, g and t. What is not named keeps its value.\n"
+			 "With --resources the other options are ignored. When one limit cannot be\n"
+			 "set, those set before it are put back.",
+		.run = cmd_update,
+	},
+	{
+		.name = "events",
+		.brief = "print statistics and out-of-memory events",
+		.operands = "ID", .min = 1, .max = 1,
+		OPTIONS(events_options),
+		.about = "One JSON object a line, until the container stops.",
+		.run = cmd_events,
+	},
+	{
+		.name = "spec",
+		.brief = "write a config.json to start from",
+		.operands = "",
+		OPTIONS(spec_options),
+		.run = cmd_spec,
+	},
+	{
+		.name = "features",
+		.brief = "print what this runtime supports as JSON",
+		.operands = "",
+		.about = "The document is that of the OCI runtime specification, section Features.",
+		.run = cmd_features,
+	},
+	{
+		.name = "check",
+		.brief = "tell what this host can do for containers",
+		.operands = "",
+		OPTIONS(check_options),
+		.about = "Tries each kernel feature and says, one a line, whether it works, and what\n"
+			 "to do when it does not. The exit status is 0 when containers in namespaces\n"
+			 "can run here.",
+		.run = cmd_check,
+	},
+	{
+		.name = "completion",
+		.brief = "print a shell's completion script",
+		.operands = "bash|zsh|fish", .min = 1, .max = 1,
+		.about = "For example: source <(bulkhead completion bash)",
+		.run = cmd_completion,
+	},
+	{
+		.name = "checkpoint",
+		.brief = "save a running container (not supported yet)",
+		.operands = "ID", .max = -1,
+		.flags = VERB_UNPARSED,
+		.run = cmd_checkpoint,
+	},
+	{
+		.name = "restore",
+		.brief = "continue a saved container (not supported yet)",
+		.operands = "ID", .max = -1,
+		.flags = VERB_UNPARSED,
+		.fails = "bulkhead restore failed",
+		.run = cmd_restore,
+	},
+	{
+		.name = "help",
+		.brief = "show help",
+		.operands = "[COMMAND]", .max = 1,
+		.fail_status = 3,
+		.run = cmd_help,
+	},
+	{
+		.name = "h",
+		.brief = "show help",
+		.operands = "[COMMAND]", .max = 1,
+		.flags = VERB_HIDDEN,
+		.fail_status = 3,
+		.run = cmd_help,
+	},
 };
 
 const struct cli_option *cli_globals(size_t *ret_n)

@@ -17,48 +17,48 @@
 struct cli;
 
 enum cli_kind {
-	CLI_FLAG,   /* --x, --x=true, --x=false */
-	CLI_TEXT,   /* any string */
-	CLI_PATH,   /* a file or socket */
+	CLI_FLAG, /* --x, --x=true, --x=false */
+	CLI_TEXT, /* any string */
+	CLI_PATH, /* a file or socket */
 	CLI_DIR,
-	CLI_LIST,   /* may be given many times; a comma never splits a value */
+	CLI_LIST, /* may be given many times; a comma never splits a value */
 	CLI_NUMBER, /* 0 … 2^32-1 */
 	CLI_CHOICE, /* one of the words in `arg`, which are separated by '|' */
 };
 
 enum {
-	OPT_HIDDEN = 1,   /* works, but --help and completion do not list it */
+	OPT_HIDDEN = 1, /* works, but --help and completion do not list it */
 	OPT_OBSOLETE = 2, /* accepted for old callers; using it is warned about and does nothing */
 };
 
 struct cli_option {
-	const char *name;  /* without dashes */
+	const char *name; /* without dashes */
 	const char *alias; /* one letter, or NULL */
 	enum cli_kind kind;
-	const char *arg;   /* how help names the value; NULL for a flag */
+	const char *arg; /* how help names the value; NULL for a flag */
 	const char *help;
 	unsigned flags;
 };
 
 enum {
 	VERB_ENDS_AT_ID = 1, /* what follows the first operand is never read as an option */
-	VERB_UNPARSED = 2,   /* every argument is taken and none is looked at */
+	VERB_UNPARSED = 2, /* every argument is taken and none is looked at */
 	VERB_MAKES_ROOT = 4, /* may create the state root */
 	VERB_HIDDEN = 8,
-	VERB_EXECUTES = 16,  /* programs: of the container, hooks, ps */
+	VERB_EXECUTES = 16, /* programs: of the container, hooks, ps */
 };
 
 struct cli_verb {
 	const char *name;
-	const char *brief;    /* one line, lower case */
+	const char *brief; /* one line, lower case */
 	const char *operands; /* "ID [SIGNAL]" */
-	int min, max;         /* number of operands; max < 0: any */
+	int min, max; /* number of operands; max < 0: any */
 	unsigned flags;
 	const struct cli_option *options;
 	size_t n_options;
 	const char *about; /* DESCRIPTION of the help text; NULL: none */
 	const char *fails; /* what a message starts with: "bulkhead run failed"; NULL: nothing */
-	int fail_status;   /* exit status of a failure; 0: 1 */
+	int fail_status; /* exit status of a failure; 0: 1 */
 	/* Returns the exit status, or -E… with *err set. */
 	int (*run)(struct cli *cli, struct error *err);
 };

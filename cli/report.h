@@ -23,7 +23,7 @@
 
 struct report {
 	const struct log *log;
-	bool log_is_file;   /* else the log is standard error itself */
+	bool log_is_file; /* else the log is standard error itself */
 	const char *prefix; /* "bulkhead run failed", or NULL */
 };
 

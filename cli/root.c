@@ -53,7 +53,8 @@ static int make_absolute(const char *path, char *buf, size_t size, struct error 
 
 	if (path[0] != '/') {
 		if (!getcwd(cwd, sizeof(cwd)))
-			return error_set(err, errno, "find the current directory for --root %s", path);
+			return error_set(err, errno, "find the current directory for --root %s",
+					 path);
 		if ((size_t)snprintf(joined, sizeof(joined), "%s/%s", cwd, path) >= sizeof(joined))
 			return error_set(err, ENAMETOOLONG, "use %s/%s as --root", cwd, path);
 		path = joined;

@@ -22,13 +22,13 @@
 struct cli_caller {
 	uid_t euid;
 	const char *xdg_runtime_dir; /* NULL: not set */
-	const char *user;            /* $USER, NULL: not set */
+	const char *user; /* $USER, NULL: not set */
 	bool (*in_user_namespace)(void); /* asked only when it decides */
 };
 
 struct cli_root {
-	const char *path;  /* absolute, cleaned */
-	bool is_default;   /* --root was not given */
+	const char *path; /* absolute, cleaned */
+	bool is_default; /* --root was not given */
 	bool is_users_own; /* below $XDG_RUNTIME_DIR */
 };
 

@@ -17,10 +17,12 @@ static int read_u64(const struct cli_args *args, const char *name, uint64_t min,
 	if (!text)
 		return 0;
 	if (parse_u64(text, &v) < 0)
-		return error_rule(err, EINVAL, "option --%s needs a number, not \"%s\"", name, text);
+		return error_rule(err, EINVAL, "option --%s needs a number, not \"%s\"", name,
+				  text);
 	if (v < min || v > max)
-		return error_rule(err, ERANGE, "option --%s is %s: it is a number from %llu to %llu",
-				  name, text, (unsigned long long)min, (unsigned long long)max);
+		return error_rule(err, ERANGE,
+				  "option --%s is %s: it is a number from %llu to %llu", name, text,
+				  (unsigned long long)min, (unsigned long long)max);
 	*ret = (struct spec_opt_u64){ .set = true, .v = v };
 	return 0;
 }
@@ -34,7 +36,8 @@ static int read_i64(const struct cli_args *args, const char *name, struct spec_o
 	if (!text)
 		return 0;
 	if (parse_i64(text, &v) < 0)
-		return error_rule(err, EINVAL, "option --%s needs a number, not \"%s\"", name, text);
+		return error_rule(err, EINVAL, "option --%s needs a number, not \"%s\"", name,
+				  text);
 	*ret = (struct spec_opt_i64){ .set = true, .v = v };
 	return 0;
 }
@@ -49,8 +52,8 @@ static int read_bytes(const struct cli_args *args, const char *name, struct spec
 		return 0;
 	if (parse_bytes(text, &v) < 0)
 		return error_rule(err, EINVAL,
-				  "option --%s needs bytes such as 512m or 2g, or -1, not \"%s\"", name,
-				  text);
+				  "option --%s needs bytes such as 512m or 2g, or -1, not \"%s\"",
+				  name, text);
 	*ret = (struct spec_opt_i64){ .set = true, .v = v };
 	return 0;
 }
@@ -104,17 +107,19 @@ static int read_memory(const struct cli_args *args, struct spec_memory *memory, 
 int cli_update_options(const struct cli_args *args, struct arena *a, struct spec_resources *ret,
 		       struct error *err)
 {
-	static const char *const cpu[] = { "cpu-share",	  "cpu-period",	   "cpu-quota",	     "cpu-burst",
-					   "cpu-idle",	  "cpu-rt-period", "cpu-rt-runtime", "cpuset-cpus",
-					   "cpuset-mems", NULL };
+	static const char *const cpu[] = {
+		"cpu-share",	 "cpu-period",	   "cpu-quota",	  "cpu-burst",	 "cpu-idle",
+		"cpu-rt-period", "cpu-rt-runtime", "cpuset-cpus", "cpuset-mems", NULL
+	};
 	static const char *const memory[] = { "memory", "memory-reservation", "memory-swap", NULL };
 	static const char *const rdt[] = { "l3-cache-schema", "mem-bw-schema", NULL };
 	int r = 0;
 
 	*ret = (struct spec_resources){ 0 };
 	if (is_any_given(args, rdt))
-		return error_rule(err, ENOTSUP, "Intel RDT (--l3-cache-schema, --mem-bw-schema) is "
-						"not supported yet");
+		return error_rule(err, ENOTSUP,
+				  "Intel RDT (--l3-cache-schema, --mem-bw-schema) is "
+				  "not supported yet");
 	if (is_any_given(args, cpu)) {
 		ret->cpu = ARENA_NEW(a, struct spec_cpu);
 		r = read_cpu(args, ret->cpu, err);

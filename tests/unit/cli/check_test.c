@@ -27,13 +27,12 @@ Test(cli_check, a_line_for_each_fact_and_a_verdict)
 	auto_buf struct buf out = BUF_INIT;
 
 	cli_check_text(&out, &c);
-	cr_expect_str_eq(out.data,
-			 "ok      kernel              Linux 6\n"
-			 "missing overlayfs           stack layers: no such device\n"
-			 "                            remedy: modprobe overlay\n"
-			 "warn    capabilities        few\n"
-			 "\n"
-			 "Containers in namespaces can run here.\n");
+	cr_expect_str_eq(out.data, "ok      kernel              Linux 6\n"
+				   "missing overlayfs           stack layers: no such device\n"
+				   "                            remedy: modprobe overlay\n"
+				   "warn    capabilities        few\n"
+				   "\n"
+				   "Containers in namespaces can run here.\n");
 }
 
 Test(cli_check, only_what_is_needed_and_missing_decides)
@@ -58,7 +57,8 @@ Test(cli_check, json_says_the_same)
 	cr_assert_eq(json_bool(json_get(doc, "works"), &works, NULL), 0);
 	cr_expect(works);
 	cr_assert_eq(json_get(doc, "checks")->count, 3);
-	cr_assert_eq(json_string(json_get(json_get(doc, "checks")->first->next, "remedy"), &remedy, NULL),
+	cr_assert_eq(json_string(json_get(json_get(doc, "checks")->first->next, "remedy"), &remedy,
+				 NULL),
 		     0);
 	cr_expect_str_eq(remedy, "modprobe overlay");
 }

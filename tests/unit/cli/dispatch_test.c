@@ -68,8 +68,10 @@ Test(cli_dispatch, no_arguments_show_help)
 Test(cli_dispatch, help_can_be_asked_for_in_every_way)
 {
 	static char *const lines[][4] = {
-		{ "bulkhead", "help", "state", NULL }, { "bulkhead", "h", "state", NULL },
-		{ "bulkhead", "state", "--help", NULL }, { "bulkhead", "state", "-h", NULL },
+		{ "bulkhead", "help", "state", NULL },
+		{ "bulkhead", "h", "state", NULL },
+		{ "bulkhead", "state", "--help", NULL },
+		{ "bulkhead", "state", "-h", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -114,8 +116,10 @@ Test(cli_dispatch, a_wrong_number_of_arguments_shows_how_it_is_done)
 	cr_expect_str_eq(r.err, "bulkhead: \"state\" requires exactly 1 argument(s)\n");
 	cr_expect_str_eq(RUN("state", "a", "b").err,
 			 "bulkhead: \"state\" requires exactly 1 argument(s)\n");
-	cr_expect_str_eq(RUN("list", "a").err, "bulkhead: \"list\" requires exactly 0 argument(s)\n");
-	cr_expect_str_eq(RUN("kill").err, "bulkhead: \"kill\" requires a minimum of 1 argument(s)\n");
+	cr_expect_str_eq(RUN("list", "a").err,
+			 "bulkhead: \"list\" requires exactly 0 argument(s)\n");
+	cr_expect_str_eq(RUN("kill").err,
+			 "bulkhead: \"kill\" requires a minimum of 1 argument(s)\n");
 	cr_expect_str_eq(RUN("kill", "a", "9", "x").err,
 			 "bulkhead: \"kill\" requires a maximum of 2 argument(s)\n");
 	cr_expect_eq(RUN("exec").status, 1);
@@ -143,7 +147,8 @@ Test(cli_dispatch, bad_values_of_global_options_are_refused)
 		{ "--log-level=loud", "invalid log-level option \"loud\"" },
 		{ "--isolation=hyperv", "invalid isolation option \"hyperv\"" },
 		{ "--cgroup-manager=disabled", "not supported yet" },
-		{ "--log=/nonexistent/log", "open the log /nonexistent/log: no such file or directory" },
+		{ "--log=/nonexistent/log",
+		  "open the log /nonexistent/log: no such file or directory" },
 		{ "--criu=/usr/sbin/criu", "unknown option --criu" },
 	};
 
@@ -185,7 +190,8 @@ Test(cli_dispatch, an_unknown_signal_is_named)
 
 Test(cli_dispatch, a_bad_interval_is_named)
 {
-	cr_expect(strstr(RUN("events", "--interval", "soon", "web").err, "\"soon\" is no duration"));
+	cr_expect(
+		strstr(RUN("events", "--interval", "soon", "web").err, "\"soon\" is no duration"));
 	cr_expect(strstr(RUN("events", "--interval", "0s", "web").err, "greater than 0"));
 }
 

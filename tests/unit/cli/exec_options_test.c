@@ -19,7 +19,11 @@ static int parse(char *const *words, struct rt_exec_options *opt, struct error *
 	return r < 0 ? r : cli_exec_options(&args, &arena, opt, err);
 }
 
-#define WORDS(...) (char *const[]){ __VA_ARGS__, NULL }
+#define WORDS(...) \
+	(char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 Test(cli_exec_options, a_user_is_a_number_or_two)
 {
@@ -38,19 +42,31 @@ Test(cli_exec_options, anything_else_is_a_bad_user)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-		{ "", "bad uid" },	     { "root", "bad uid" },	    { "1000x", "bad uid" },
-		{ "+1", "bad uid" },	     { "-1", "bad uid" },	    { " 1", "bad uid" },
-		{ "4294967295", "bad uid" }, { "4294967296", "bad uid" },   { "0x10", "bad uid" },
-		{ ":5", "bad uid" },	     { "00000000000000000001", "bad uid" },
-		{ "1:", "bad gid" },	     { "1:x", "bad gid" },	    { "1:2:3", "bad gid" },
-		{ "1:-1", "bad gid" },	     { "1:4294967295", "bad gid" }, { "1: 2", "bad gid" },
+		{ "", "bad uid" },
+		{ "root", "bad uid" },
+		{ "1000x", "bad uid" },
+		{ "+1", "bad uid" },
+		{ "-1", "bad uid" },
+		{ " 1", "bad uid" },
+		{ "4294967295", "bad uid" },
+		{ "4294967296", "bad uid" },
+		{ "0x10", "bad uid" },
+		{ ":5", "bad uid" },
+		{ "00000000000000000001", "bad uid" },
+		{ "1:", "bad gid" },
+		{ "1:x", "bad gid" },
+		{ "1:2:3", "bad gid" },
+		{ "1:-1", "bad gid" },
+		{ "1:4294967295", "bad gid" },
+		{ "1: 2", "bad gid" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct rt_exec_options opt = { 0 };
 		struct error err = ERROR_INIT;
 
-		cr_expect_eq(cli_exec_user(rows[i].text, &opt, &err), -EINVAL, "\"%s\"", rows[i].text);
+		cr_expect_eq(cli_exec_user(rows[i].text, &opt, &err), -EINVAL, "\"%s\"",
+			     rows[i].text);
 		cr_expect(strstr(err.text, rows[i].expected), "\"%s\": %s", rows[i].text, err.text);
 	}
 }
@@ -59,11 +75,12 @@ Test(cli_exec_options, each_option_arrives)
 {
 	struct rt_exec_options opt;
 	struct error err = ERROR_INIT;
-	int r = parse(WORDS("-t", "-d", "--cwd", "/srv", "-e", "A=1", "--env", "B=x,y", "-u", "5:6", "-g",
-			    "7", "--additional-gids", "8", "-c", "CAP_KILL", "--no-new-privs=false",
-			    "--process-label", "l", "--apparmor", "p", "--preserve-fds", "2",
-			    "--ignore-paused", "--cgroup", "/sub", "--pid-file", "f", "--pidfd-socket",
-			    "s", "--console-socket", "c", "--no-subreaper", "web", "ls", "-l"),
+	int r = parse(WORDS("-t", "-d", "--cwd", "/srv", "-e", "A=1", "--env", "B=x,y", "-u", "5:6",
+			    "-g", "7", "--additional-gids", "8", "-c", "CAP_KILL",
+			    "--no-new-privs=false", "--process-label", "l", "--apparmor", "p",
+			    "--preserve-fds", "2", "--ignore-paused", "--cgroup", "/sub",
+			    "--pid-file", "f", "--pidfd-socket", "s", "--console-socket", "c",
+			    "--no-subreaper", "web", "ls", "-l"),
 		      &opt, &err);
 
 	cr_assert_eq(r, 0, "%s", err.text);
@@ -146,7 +163,8 @@ Test(cli_exec_options, bad_words_are_named)
 		struct rt_exec_options opt;
 		struct error err = ERROR_INIT;
 
-		cr_expect_eq(parse(WORDS(rows[i][0], rows[i][1], "web", "ls"), &opt, &err), -EINVAL);
+		cr_expect_eq(parse(WORDS(rows[i][0], rows[i][1], "web", "ls"), &opt, &err),
+			     -EINVAL);
 		cr_expect(strstr(err.text, rows[i][2]), "%s: %s", rows[i][1], err.text);
 	}
 }

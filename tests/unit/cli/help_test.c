@@ -45,8 +45,8 @@ Test(cli_help, it_lists_what_is_not_hidden_and_nothing_else)
 			bool is_hidden = o->flags & (OPT_HIDDEN | OPT_OBSOLETE);
 			char line[100];
 
-			snprintf(line, sizeof(line), "\n   --%s%s%s", o->name,
-				 o->arg ? " " : "", o->arg ? o->arg : "");
+			snprintf(line, sizeof(line), "\n   --%s%s%s", o->name, o->arg ? " " : "",
+				 o->arg ? o->arg : "");
 			cr_expect_eq(strstr(out.data, line) == NULL, is_hidden, "%s --%s",
 				     verbs[i].name, o->name);
 		}

@@ -29,7 +29,9 @@ Test(cli_host_ps, the_pid_column_may_be_anywhere)
 {
 	auto_buf struct buf out = BUF_INIT;
 
-	cr_assert_eq(cli_ps_filter("  PPID CMD   PID\n   12 a  7\n   1 b  300\n", pids, 2, &out, NULL), 0);
+	cr_assert_eq(cli_ps_filter("  PPID CMD   PID\n   12 a  7\n   1 b  300\n", pids, 2, &out,
+				   NULL),
+		     0);
 	cr_expect_str_eq(out.data, "  PPID CMD   PID\n   1 b  300\n");
 }
 

@@ -8,10 +8,20 @@
 static struct arena arena;
 
 static const struct rt_summary two[] = {
-	{ .id = "a", .status = "running", .bundle = "/b", .rootfs = "/b/rootfs",
-	  .created = "2026-01-02T03:04:05.000000006Z", .pid = 17, .owner = 0 },
-	{ .id = "a-longer-name", .status = "stopped", .bundle = "/srv/größe", .rootfs = "/r",
-	  .created = "2026-01-02T03:04:05.000000007Z", .pid = 0, .owner = 4000000000u },
+	{ .id = "a",
+	  .status = "running",
+	  .bundle = "/b",
+	  .rootfs = "/b/rootfs",
+	  .created = "2026-01-02T03:04:05.000000006Z",
+	  .pid = 17,
+	  .owner = 0 },
+	{ .id = "a-longer-name",
+	  .status = "stopped",
+	  .bundle = "/srv/größe",
+	  .rootfs = "/r",
+	  .created = "2026-01-02T03:04:05.000000007Z",
+	  .pid = 0,
+	  .owner = 4000000000u },
 };
 
 Test(cli_list_format, a_column_is_its_widest_cell_and_three_blanks_but_at_least_twelve)
@@ -19,11 +29,13 @@ Test(cli_list_format, a_column_is_its_widest_cell_and_three_blanks_but_at_least_
 	auto_buf struct buf out = BUF_INIT;
 
 	cli_list_table(&out, two, 2, &arena);
-	cr_expect_str_eq(out.data,
-			 "ID              PID         STATUS      BUNDLE       CREATED                          OWNER\n"
-			 "a               17          running     /b           2026-01-02T03:04:05.000000006Z   root\n"
-			 "a-longer-name   0           stopped     /srv/größe   2026-01-02T03:04:05.000000007Z   "
-			 "#4000000000\n");
+	cr_expect_str_eq(out.data, "ID              PID         STATUS      BUNDLE       CREATED   "
+				   "                       OWNER\n"
+				   "a               17          running     /b           "
+				   "2026-01-02T03:04:05.000000006Z   root\n"
+				   "a-longer-name   0           stopped     /srv/größe   "
+				   "2026-01-02T03:04:05.000000007Z   "
+				   "#4000000000\n");
 }
 
 Test(cli_list_format, an_empty_table_is_its_header)
@@ -31,7 +43,8 @@ Test(cli_list_format, an_empty_table_is_its_header)
 	auto_buf struct buf out = BUF_INIT;
 
 	cli_list_table(&out, NULL, 0, &arena);
-	cr_expect_str_eq(out.data, "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
+	cr_expect_str_eq(out.data,
+			 "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
 }
 
 Test(cli_list_format, control_characters_do_not_reach_the_terminal)

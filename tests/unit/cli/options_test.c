@@ -41,7 +41,6 @@ Test(cli_options, each_command_is_named_once_and_can_be_run)
 	for (size_t i = 0; i < n; i++) {
 		cr_expect_not_null((void *)verbs[i].run, "%s", verbs[i].name);
 		cr_expect(verbs[i].brief[0], "%s", verbs[i].name);
-		cr_expect(verbs[i].fail_status > 0, "%s", verbs[i].name);
 		cr_expect(verbs[i].max < 0 || verbs[i].min <= verbs[i].max, "%s", verbs[i].name);
 		cr_expect_eq(cli_verb_find(verbs[i].name), &verbs[i]);
 	}
@@ -57,8 +56,9 @@ Test(cli_options, engines_find_every_command_and_option_they_use)
 	} used[] = {
 		{ "create", "bundle console-socket pidfd-socket pid-file no-pivot no-new-keyring "
 			    "preserve-fds" },
-		{ "run", "bundle console-socket pid-file no-pivot no-new-keyring preserve-fds detach keep "
-			 "no-subreaper" },
+		{ "run",
+		  "bundle console-socket pid-file no-pivot no-new-keyring preserve-fds detach keep "
+		  "no-subreaper" },
 		{ "start", "" },
 		{ "state", "" },
 		{ "kill", "all" },
@@ -70,10 +70,11 @@ Test(cli_options, engines_find_every_command_and_option_they_use)
 		{ "ps", "format" },
 		{ "pause", "" },
 		{ "resume", "" },
-		{ "update", "resources blkio-weight cpu-period cpu-quota cpu-burst cpu-share cpu-idle "
-			    "cpu-rt-period cpu-rt-runtime cpuset-cpus cpuset-mems memory "
-			    "memory-reservation memory-swap pids-limit l3-cache-schema mem-bw-schema "
-			    "kernel-memory kernel-memory-tcp" },
+		{ "update",
+		  "resources blkio-weight cpu-period cpu-quota cpu-burst cpu-share cpu-idle "
+		  "cpu-rt-period cpu-rt-runtime cpuset-cpus cpuset-mems memory "
+		  "memory-reservation memory-swap pids-limit l3-cache-schema mem-bw-schema "
+		  "kernel-memory kernel-memory-tcp" },
 		{ "events", "interval stats" },
 		{ "spec", "bundle rootless" },
 		{ "features", "" },

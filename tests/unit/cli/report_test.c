@@ -43,21 +43,23 @@ Test(cli_report, a_person_reads_cause_place_and_hint_on_lines_of_their_own)
 {
 	struct error err = mount_error();
 
-	cr_expect_str_eq(text("bulkhead create failed", &err),
-			 "bulkhead create failed: cannot set up the root filesystem: mount proc on /proc "
-			 "(nosuid,nodev): operation not permitted (EPERM)\n"
-			 "  at:   config.json /mounts/0\n"
-			 "  hint: the host masks parts of /proc\n");
+	cr_expect_str_eq(
+		text("bulkhead create failed", &err),
+		"bulkhead create failed: cannot set up the root filesystem: mount proc on /proc "
+		"(nosuid,nodev): operation not permitted (EPERM)\n"
+		"  at:   config.json /mounts/0\n"
+		"  hint: the host masks parts of /proc\n");
 }
 
 Test(cli_report, an_engine_reads_the_same_on_one_line)
 {
 	struct error err = mount_error();
 
-	cr_expect_str_eq(line("bulkhead create failed", &err),
-			 "bulkhead create failed: cannot set up the root filesystem: mount proc on /proc "
-			 "(nosuid,nodev): operation not permitted (at config.json /mounts/0); hint: the "
-			 "host masks parts of /proc");
+	cr_expect_str_eq(
+		line("bulkhead create failed", &err),
+		"bulkhead create failed: cannot set up the root filesystem: mount proc on /proc "
+		"(nosuid,nodev): operation not permitted (at config.json /mounts/0); hint: the "
+		"host masks parts of /proc");
 }
 
 Test(cli_report, a_broken_rule_has_no_errno)
@@ -76,7 +78,8 @@ Test(cli_report, a_prefix_without_our_name_gets_it_for_a_person)
 	error_rule(&err, EINVAL, "cannot exec in a stopped container");
 	cr_expect_str_eq(text("exec failed", &err),
 			 "bulkhead: exec failed: cannot exec in a stopped container\n");
-	cr_expect_str_eq(line("exec failed", &err), "exec failed: cannot exec in a stopped container");
+	cr_expect_str_eq(line("exec failed", &err),
+			 "exec failed: cannot exec in a stopped container");
 }
 
 Test(cli_report, a_place_in_another_file_keeps_its_name)

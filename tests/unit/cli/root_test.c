@@ -54,7 +54,8 @@ Test(cli_root, the_hosts_root_does_not_use_the_runtime_directory)
 
 Test(cli_root, a_user_uses_the_runtime_directory)
 {
-	struct cli_root root = found(NULL, (struct cli_caller){ 1000, "/run/user/1000", "alice", never });
+	struct cli_root root =
+		found(NULL, (struct cli_caller){ 1000, "/run/user/1000", "alice", never });
 
 	cr_expect_str_eq(root.path, "/run/user/1000/bulkhead");
 	cr_expect(root.is_default);
@@ -94,7 +95,8 @@ Test(cli_root, a_given_root_wins_and_is_cleaned)
 Test(cli_root, a_relative_root_starts_at_the_current_directory)
 {
 	cr_assert_eq(chdir("/usr"), 0);
-	cr_expect_str_eq(found("state", (struct cli_caller){ 0, NULL, NULL, never }).path, "/usr/state");
+	cr_expect_str_eq(found("state", (struct cli_caller){ 0, NULL, NULL, never }).path,
+			 "/usr/state");
 	cr_expect_str_eq(found("../var", (struct cli_caller){ 0, NULL, NULL, never }).path, "/var");
 }
 
@@ -108,8 +110,8 @@ Test(cli_root, the_root_directory_is_refused)
 		struct cli_root root;
 		struct error err = ERROR_INIT;
 
-		cr_expect_eq(cli_root_find(roots[i], &caller, &arena, &root, &err), -EINVAL, "\"%s\"",
-			     roots[i]);
+		cr_expect_eq(cli_root_find(roots[i], &caller, &arena, &root, &err), -EINVAL,
+			     "\"%s\"", roots[i]);
 	}
 }
 

@@ -12,13 +12,17 @@ static int parse(char *const *words, struct spec_resources *res, struct error *e
 {
 	const struct cli_verb *verb = cli_verb_find("update");
 	struct cli_args args;
-	int r = cli_parse(verb->options, verb->n_options, CLI_PERMUTE, (char **)words, &arena, &args,
-			  err);
+	int r = cli_parse(verb->options, verb->n_options, CLI_PERMUTE, (char **)words, &arena,
+			  &args, err);
 
 	return r < 0 ? r : cli_update_options(&args, &arena, res, err);
 }
 
-#define WORDS(...) (char *const[]){ __VA_ARGS__, NULL }
+#define WORDS(...) \
+	(char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 Test(cli_update_options, each_option_arrives)
 {
@@ -27,7 +31,8 @@ Test(cli_update_options, each_option_arrives)
 	int r = parse(WORDS("--cpu-share", "512", "--cpu-period", "50000", "--cpu-quota", "-1",
 			    "--cpu-burst", "10", "--cpu-idle", "1", "--cpuset-cpus", "0-1",
 			    "--cpuset-mems", "0", "--memory", "64m", "--memory-reservation", "1k",
-			    "--memory-swap", "1g", "--blkio-weight", "500", "--pids-limit", "20", "web"),
+			    "--memory-swap", "1g", "--blkio-weight", "500", "--pids-limit", "20",
+			    "web"),
 		      &res, &err);
 
 	cr_assert_eq(r, 0, "%s", err.text);
@@ -76,8 +81,8 @@ Test(cli_update_options, unlimited_memory_takes_the_swap_limit_along)
 Test(cli_update_options, bad_values_are_named)
 {
 	static char *const rows[][2] = {
-		{ "--memory", "lots" },	     { "--memory", "1.5g" },	  { "--cpu-share", "-1" },
-		{ "--cpu-share", "300000" }, { "--cpu-quota", "5s" },	  { "--cpu-idle", "2" },
+		{ "--memory", "lots" },	     { "--memory", "1.5g" },	   { "--cpu-share", "-1" },
+		{ "--cpu-share", "300000" }, { "--cpu-quota", "5s" },	   { "--cpu-idle", "2" },
 		{ "--blkio-weight", "5" },   { "--blkio-weight", "1001" }, { "--pids-limit", "" },
 		{ "--cpu-period", "1e5" },
 	};
@@ -104,7 +109,8 @@ Test(cli_update_options, kernel_memory_is_accepted_and_ignored)
 {
 	struct spec_resources res;
 
-	cr_assert_eq(parse(WORDS("--kernel-memory", "1m", "--kernel-memory-tcp", "1m", "web"), &res, NULL),
+	cr_assert_eq(parse(WORDS("--kernel-memory", "1m", "--kernel-memory-tcp", "1m", "web"), &res,
+			   NULL),
 		     0);
 	cr_expect_null(res.memory);
 }
