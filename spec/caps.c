@@ -48,7 +48,8 @@ static const char *const names[] = {
 	"CAP_CHECKPOINT_RESTORE",
 };
 
-_Static_assert(sizeof(names) / sizeof(names[0]) == SPEC_CAP_LAST + 1, "a name for every capability");
+_Static_assert(sizeof(names) / sizeof(names[0]) == SPEC_CAP_LAST + 1,
+	       "a name for every capability");
 
 int spec_cap_number(const char *name)
 {

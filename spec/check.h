@@ -15,16 +15,17 @@
 /* Where a part stands: in config.json or as a document of its own. */
 struct place {
 	const char *name; /* before a member's name in a sentence: "process." */
-	const char *at;   /* before its pointer: "/process" */
+	const char *at; /* before its pointer: "/process" */
 };
-#define ALONE         ((struct place){ "", "" })
-#define IN_PROCESS    ((struct place){ "process.", "/process" })
-#define IN_RESOURCES  ((struct place){ "linux.resources.", "/linux/resources" })
+#define ALONE ((struct place){ "", "" })
+#define IN_PROCESS ((struct place){ "process.", "/process" })
+#define IN_RESOURCES ((struct place){ "linux.resources.", "/linux/resources" })
 
 int check_process(const struct spec_process *p, struct place place, const struct log *log,
 		  struct error *err);
 int check_mounts(const struct spec *spec, const struct log *log, struct error *err);
-int check_idmaps(const struct spec_idmaps *maps, const char *name, const char *at, struct error *err);
+int check_idmaps(const struct spec_idmaps *maps, const char *name, const char *at,
+		 struct error *err);
 int check_linux(const struct spec_linux *l, const struct log *log, struct error *err);
 int check_sysctl(const struct spec *spec, struct error *err);
 int check_seccomp(const struct spec_seccomp *s, struct error *err);

@@ -5,6 +5,8 @@
  */
 #include "spec/spec.h"
 
+#include <string.h>
+
 #include "spec/base/auto.h"
 
 static void write_list(struct json_w *w, const char *name, const char *const *list, size_t n)
@@ -63,7 +65,9 @@ static const struct default_mount mounts[] = {
 	{ "/proc", "proc", "proc", { NULL } },
 	{ "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
 	/* gid=5 is last, so that one entry less leaves it out: a lone user has no group 5 (tty). */
-	{ "/dev/pts", "devpts", "devpts",
+	{ "/dev/pts",
+	  "devpts",
+	  "devpts",
 	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
 	{ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
 	{ "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
@@ -73,7 +77,9 @@ static const struct default_mount mounts[] = {
 
 /* The mounts a lone user cannot make as they are: foreign ids, and a sysfs of a host's network. */
 static const struct default_mount rootless_mounts[] = {
-	{ "/dev/pts", "devpts", "devpts",
+	{ "/dev/pts",
+	  "devpts",
+	  "devpts",
 	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
 	{ "/sys", "none", "/sys", { "rbind", "nosuid", "noexec", "nodev", "ro" } },
 };
@@ -131,7 +137,8 @@ static void write_idmap(struct json_w *w, const char *name, uint32_t host_id)
 
 static void write_namespaces(struct json_w *w, bool rootless)
 {
-	static const char *const kinds[] = { "pid", "network", "ipc", "uts", "mount", "cgroup", "user" };
+	static const char *const kinds[] = { "pid",   "network", "ipc", "uts",
+					     "mount", "cgroup",	 "user" };
 
 	json_w_open(w, "namespaces", '[');
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

@@ -29,13 +29,15 @@ static void parse_root(struct reader *rd, const struct json *doc, struct spec_ro
 	rd_bool(rd, obj, "readonly", &root->readonly);
 }
 
-void parse_idmaps(struct reader *rd, const struct json *obj, const char *name, struct spec_idmaps *maps)
+void parse_idmaps(struct reader *rd, const struct json *obj, const char *name,
+		  struct spec_idmaps *maps)
 {
 	struct spec_idmap *map = NULL;
 	const struct json *list = rd_list(rd, obj, name, sizeof(*map), &maps->v, &maps->n);
 
 	map = maps->v;
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		if (!rd_is(rd, v, JSON_OBJECT) || !rd_need(rd, v, "containerID") ||
 		    !rd_need(rd, v, "hostID") || !rd_need(rd, v, "size"))
 			return;
@@ -48,11 +50,12 @@ void parse_idmaps(struct reader *rd, const struct json *obj, const char *name, s
 
 static void parse_mounts(struct reader *rd, const struct json *doc, struct spec *spec)
 {
-	const struct json *list = rd_list(rd, doc, "mounts", sizeof(*spec->mounts), &spec->mounts,
-					  &spec->n_mounts);
+	const struct json *list =
+		rd_list(rd, doc, "mounts", sizeof(*spec->mounts), &spec->mounts, &spec->n_mounts);
 	struct spec_mount *m = spec->mounts;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		if (!rd_is(rd, v, JSON_OBJECT))
 			return;
 		rd_need_text(rd, v, "destination", &m->destination);
@@ -86,8 +89,7 @@ static void parse_hooks(struct reader *rd, const struct json *obj, struct spec_h
 						  &hooks->v[kind], &hooks->n[kind]);
 		struct spec_hook *hook = hooks->v[kind];
 
-		json_each(v, list)
-			parse_hook(rd, v, hook++);
+		json_each(v, list) parse_hook(rd, v, hook++);
 	}
 }
 
@@ -132,7 +134,8 @@ static void parse_spec(struct reader *rd, const struct json *doc, struct spec *s
 {
 	rd_need_text(rd, doc, "ociVersion", &spec->oci_version);
 	if (rd->r == 0 && !is_semver(spec->oci_version))
-		rd_not(rd, rd_get(doc, "ociVersion"), "a semantic version such as \"" SPEC_VERSION "\"");
+		rd_not(rd, rd_get(doc, "ociVersion"),
+		       "a semantic version such as \"" SPEC_VERSION "\"");
 	parse_root(rd, doc, &spec->root);
 
 	const struct json *process = rd_object(rd, doc, "process");

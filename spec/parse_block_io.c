@@ -22,13 +22,15 @@ static bool parse_weight(struct reader *rd, const struct json *obj, const char *
 	return true;
 }
 
-static void parse_weight_devices(struct reader *rd, const struct json *obj, struct spec_block_io *io)
+static void parse_weight_devices(struct reader *rd, const struct json *obj,
+				 struct spec_block_io *io)
 {
 	const struct json *list = rd_list(rd, obj, "weightDevice", sizeof(*io->weight_devices),
 					  &io->weight_devices, &io->n_weight_devices);
 	struct spec_weight_device *device = io->weight_devices;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		uint64_t weight = 0, leaf_weight = 0;
 
 		if (!rd_is(rd, v, JSON_OBJECT))
@@ -57,7 +59,8 @@ static void parse_throttle(struct reader *rd, const struct json *obj, enum spec_
 					  &io->throttle[kind], &io->n_throttle[kind]);
 	struct spec_throttle_device *device = io->throttle[kind];
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		if (!rd_is(rd, v, JSON_OBJECT))
 			return;
 		parse_number(rd, v, &device->major, &device->minor);

@@ -9,7 +9,8 @@ static void parse_namespaces(struct reader *rd, const struct json *obj, struct s
 	const struct json *list = rd_array(rd, obj, "namespaces");
 	unsigned index = 0;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		int64_t kind = 0;
 
 		if (!rd_is(rd, v, JSON_OBJECT) || !rd_need(rd, v, "type") ||
@@ -19,8 +20,10 @@ static void parse_namespaces(struct reader *rd, const struct json *obj, struct s
 		struct spec_namespace *ns = &l->ns[kind];
 
 		if (ns->listed) {
-			rd_fault(rd, v, "asks for a second %s namespace, the first is linux.namespaces[%u]",
-				 spec_ns_name((enum spec_ns_kind)kind), ns->index);
+			rd_fault(
+				rd, v,
+				"asks for a second %s namespace, the first is linux.namespaces[%u]",
+				spec_ns_name((enum spec_ns_kind)kind), ns->index);
 			return;
 		}
 		*ns = (struct spec_namespace){ .listed = true, .index = index++ };
@@ -30,7 +33,8 @@ static void parse_namespaces(struct reader *rd, const struct json *obj, struct s
 
 static void parse_time_offsets(struct reader *rd, const struct json *obj, struct spec_linux *l)
 {
-	json_each(v, obj) {
+	json_each(v, obj)
+	{
 		struct spec_time_offset *offset;
 
 		if (strcmp(v->name, "monotonic") == 0)
@@ -38,7 +42,8 @@ static void parse_time_offsets(struct reader *rd, const struct json *obj, struct
 		else if (strcmp(v->name, "boottime") == 0)
 			offset = &l->boottime;
 		else {
-			rd_fault(rd, v, "is no clock with an offset: those are monotonic and boottime");
+			rd_fault(rd, v,
+				 "is no clock with an offset: those are monotonic and boottime");
 			return;
 		}
 		if (v->type == JSON_NULL)
@@ -81,8 +86,7 @@ static void parse_devices(struct reader *rd, const struct json *obj, struct spec
 		rd_list(rd, obj, "devices", sizeof(*l->devices), &l->devices, &l->n_devices);
 	struct spec_device *device = l->devices;
 
-	json_each(v, list)
-		parse_device(rd, v, device++);
+	json_each(v, list) parse_device(rd, v, device++);
 }
 
 static void parse_net_devices(struct reader *rd, const struct json *obj, struct spec_linux *l)
@@ -90,7 +94,8 @@ static void parse_net_devices(struct reader *rd, const struct json *obj, struct 
 	if (!obj)
 		return;
 	l->net_devices = ARENA_NEW_N(rd->a, struct spec_net_device, obj->count);
-	json_each(v, obj) {
+	json_each(v, obj)
+	{
 		struct spec_net_device *device = &l->net_devices[l->n_net_devices++];
 
 		*device = (struct spec_net_device){ v->name, v->name };
@@ -112,7 +117,8 @@ static void parse_intel_rdt(struct reader *rd, const struct json *obj, struct sp
 	rd_bool(rd, obj, "enableMonitoring", &rdt->enable_monitoring);
 }
 
-static void parse_memory_policy(struct reader *rd, const struct json *obj, struct spec_memory_policy *p)
+static void parse_memory_policy(struct reader *rd, const struct json *obj,
+				struct spec_memory_policy *p)
 {
 	int64_t mode = 0;
 	uint64_t flags = 0;
@@ -149,9 +155,9 @@ static void parse_personality(struct reader *rd, const struct json *obj, struct 
 static void parse_propagation(struct reader *rd, const struct json *obj, struct spec_linux *l)
 {
 	static const struct spec_word modes[] = {
-		{ "private", 0 },  { "shared", 0 },  { "slave", 0 },  { "unbindable", 0 },
-		{ "rprivate", 0 }, { "rshared", 0 }, { "rslave", 0 }, { "runbindable", 0 },
-		{ NULL, 0 },
+		{ "private", 0 },    { "shared", 0 },	   { "slave", 0 },
+		{ "unbindable", 0 }, { "rprivate", 0 },	   { "rshared", 0 },
+		{ "rslave", 0 },     { "runbindable", 0 }, { NULL, 0 },
 	};
 	int64_t unused;
 
@@ -165,7 +171,8 @@ static void parse_paths(struct reader *rd, const struct json *obj, const char *n
 {
 	if (!rd_strings(rd, obj, name, paths))
 		return;
-	json_each(v, rd_get(obj, name)) {
+	json_each(v, rd_get(obj, name))
+	{
 		if (*v->text != '/') {
 			rd_not(rd, v, "an absolute path");
 			return;

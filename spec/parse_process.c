@@ -33,7 +33,8 @@ static void parse_user(struct reader *rd, const struct json *obj, struct spec_us
 					  &user->additional_gids, &user->n_additional_gids);
 	size_t n = 0;
 
-	json_each(v, gids) {
+	json_each(v, gids)
+	{
 		uint64_t gid;
 
 		if (json_uint(v, UINT32_MAX - 1, &gid, NULL) < 0) {
@@ -46,11 +47,12 @@ static void parse_user(struct reader *rd, const struct json *obj, struct spec_us
 
 static void parse_rlimits(struct reader *rd, const struct json *obj, struct spec_process *p)
 {
-	const struct json *list = rd_list(rd, obj, "rlimits", sizeof(*p->rlimits), &p->rlimits,
-					  &p->n_rlimits);
+	const struct json *list =
+		rd_list(rd, obj, "rlimits", sizeof(*p->rlimits), &p->rlimits, &p->n_rlimits);
 	struct spec_rlimit *limit = p->rlimits;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		int64_t resource = 0;
 
 		if (!rd_is(rd, v, JSON_OBJECT) || !rd_need(rd, v, "type") ||
@@ -73,11 +75,12 @@ static bool holds(const struct spec_strings *list, const char *s)
 	return false;
 }
 
-static void parse_capabilities(struct reader *rd, const struct json *obj, struct spec_capabilities *caps)
+static void parse_capabilities(struct reader *rd, const struct json *obj,
+			       struct spec_capabilities *caps)
 {
 	static const char *const names[SPEC_CAPSETS] = {
-		[SPEC_CAP_BOUNDING] = "bounding",	[SPEC_CAP_EFFECTIVE] = "effective",
-		[SPEC_CAP_PERMITTED] = "permitted",	[SPEC_CAP_INHERITABLE] = "inheritable",
+		[SPEC_CAP_BOUNDING] = "bounding",   [SPEC_CAP_EFFECTIVE] = "effective",
+		[SPEC_CAP_PERMITTED] = "permitted", [SPEC_CAP_INHERITABLE] = "inheritable",
 		[SPEC_CAP_AMBIENT] = "ambient",
 	};
 	size_t total = 0;
@@ -92,7 +95,8 @@ static void parse_capabilities(struct reader *rd, const struct json *obj, struct
 	caps->unknown.v = ARENA_NEW_N(rd->a, char *, total + 1);
 
 	for (size_t set = 0; set < SPEC_CAPSETS; set++) {
-		json_each(v, rd_array(rd, obj, names[set])) {
+		json_each(v, rd_array(rd, obj, names[set]))
+		{
 			if (!rd_is(rd, v, JSON_STRING))
 				return;
 
@@ -124,7 +128,8 @@ static void parse_scheduler(struct reader *rd, const struct json *obj, struct sp
 	s->priority = (int32_t)priority;
 }
 
-static void parse_io_priority(struct reader *rd, const struct json *obj, struct spec_io_priority *io)
+static void parse_io_priority(struct reader *rd, const struct json *obj,
+			      struct spec_io_priority *io)
 {
 	/* include/uapi/linux/ioprio.h */
 	static const struct spec_word classes[] = {
@@ -153,8 +158,8 @@ void parse_process(struct reader *rd, const struct json *obj, struct spec_proces
 	rd_need_text(rd, obj, "cwd", &p->cwd);
 	rd_strings(rd, obj, "env", &p->env);
 	rd_strings(rd, obj, "args", &p->args);
-	if (rd_need(rd, obj, "user"))
-		parse_user(rd, rd_object(rd, obj, "user"), &p->user);
+	/* Absent is 0:0, as every runtime reads it; an object that names half of it is a mistake. */
+	parse_user(rd, rd_object(rd, obj, "user"), &p->user);
 	parse_rlimits(rd, obj, p);
 	rd_text(rd, obj, "apparmorProfile", &p->apparmor_profile);
 	rd_text(rd, obj, "selinuxLabel", &p->selinux_label);

@@ -25,16 +25,21 @@ static void parse_access(struct reader *rd, const struct json *v, struct spec_de
 	}
 }
 
-static void parse_device_rules(struct reader *rd, const struct json *obj, struct spec_resources *res)
+static void parse_device_rules(struct reader *rd, const struct json *obj,
+			       struct spec_resources *res)
 {
 	static const struct spec_word types[] = {
-		{ "a", 'a' }, { "c", 'c' }, { "b", 'b' }, { NULL, 0 },
+		{ "a", 'a' },
+		{ "c", 'c' },
+		{ "b", 'b' },
+		{ NULL, 0 },
 	};
 	const struct json *list =
 		rd_list(rd, obj, "devices", sizeof(*res->devices), &res->devices, &res->n_devices);
 	struct spec_device_rule *rule = res->devices;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		int64_t type = 'a';
 		const char *word;
 
@@ -93,12 +98,14 @@ static void parse_hugepages(struct reader *rd, const struct json *obj, struct sp
 					  &res->hugepages, &res->n_hugepages);
 	struct spec_hugepage_limit *limit = res->hugepages;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		if (!rd_is(rd, v, JSON_OBJECT))
 			return;
 		rd_need_text(rd, v, "pageSize", &limit->page_size);
 		if (rd->r == 0 && !is_page_size(limit->page_size))
-			rd_not(rd, rd_get(v, "pageSize"), "a size such as \"64KB\", \"2MB\" or \"1GB\"");
+			rd_not(rd, rd_get(v, "pageSize"),
+			       "a size such as \"64KB\", \"2MB\" or \"1GB\"");
 		if (!rd_need(rd, v, "limit"))
 			return;
 		rd_uint(rd, v, "limit", UINT64_MAX, &limit->limit);
@@ -111,7 +118,8 @@ static void parse_rdma(struct reader *rd, const struct json *obj, struct spec_re
 	if (!obj)
 		return;
 	res->rdma = ARENA_NEW_N(rd->a, struct spec_rdma, obj->count);
-	json_each(v, obj) {
+	json_each(v, obj)
+	{
 		struct spec_rdma *rdma = &res->rdma[res->n_rdma++];
 
 		if (!rd_is(rd, v, JSON_OBJECT))
@@ -132,7 +140,8 @@ static void parse_network(struct reader *rd, const struct json *obj, struct spec
 					  &res->net_priorities, &res->n_net_priorities);
 	struct spec_net_priority *priority = res->net_priorities;
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		if (!rd_is(rd, v, JSON_OBJECT))
 			return;
 		rd_need_text(rd, v, "name", &priority->name);

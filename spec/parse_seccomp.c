@@ -31,11 +31,12 @@ static void parse_action(struct reader *rd, const struct json *obj, const char *
 	 * Beyond their 12 and 16 bits the filter would return another number than
 	 * the profile says; 65536 would even be "no error".
 	 */
-	*ret_has_errno = rd_u32(rd, obj, errno_name,
-				errno_max ? (uint32_t)errno_max : UINT32_MAX, ret_errno);
+	*ret_has_errno = rd_u32(rd, obj, errno_name, errno_max ? (uint32_t)errno_max : UINT32_MAX,
+				ret_errno);
 	if (*ret_has_errno && errno_max == 0)
 		rd_fault(rd, rd_get(obj, errno_name),
-			 "is set, but %s returns no errno: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE do",
+			 "is set, but %s returns no errno: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE "
+			 "do",
 			 *ret_action);
 }
 
@@ -50,14 +51,14 @@ static void parse_rule(struct reader *rd, const struct json *v, struct spec_secc
 	for (size_t i = 0; rd->r == 0 && i < rule->names.n; i++)
 		if (!rule->names.v[i][0])
 			rd_fault(rd, rd_get(v, "names"), "has an empty name at index %zu", i);
-	parse_action(rd, v, "action", "errnoRet", &rule->action, &rule->has_errno, &rule->errno_ret);
+	parse_action(rd, v, "action", "errnoRet", &rule->action, &rule->has_errno,
+		     &rule->errno_ret);
 
 	const struct json *args =
 		rd_list(rd, v, "args", sizeof(*rule->args), &rule->args, &rule->n_args);
 	struct spec_seccomp_arg *arg = rule->args;
 
-	json_each(a, args)
-		parse_arg(rd, a, arg++);
+	json_each(a, args) parse_arg(rd, a, arg++);
 }
 
 void parse_seccomp(struct reader *rd, const struct json *obj, struct spec_seccomp *s)
@@ -73,6 +74,5 @@ void parse_seccomp(struct reader *rd, const struct json *obj, struct spec_seccom
 		rd_list(rd, obj, "syscalls", sizeof(*s->rules), &s->rules, &s->n_rules);
 	struct spec_seccomp_rule *rule = s->rules;
 
-	json_each(v, list)
-		parse_rule(rd, v, rule++);
+	json_each(v, list) parse_rule(rd, v, rule++);
 }

@@ -11,7 +11,8 @@ static void parse_iomems(struct reader *rd, const struct json *obj, struct spec_
 	static const char *const members[] = { "firstGFN", "firstMFN", "nrMFNs" };
 	const struct json *list = rd_array(rd, obj, "iomems");
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		uint64_t unused;
 
 		if (!rd_is(rd, v, JSON_OBJECT))
@@ -26,7 +27,8 @@ static void parse_irqs(struct reader *rd, const struct json *obj, struct spec_vm
 {
 	const struct json *list = rd_array(rd, obj, "irqs");
 
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		uint64_t unused;
 
 		if (json_uint(v, UINT32_MAX, &unused, NULL) < 0)

@@ -17,7 +17,8 @@ void parse_resources(struct reader *rd, const struct json *obj, struct spec_reso
 void parse_block_io(struct reader *rd, const struct json *obj, struct spec_block_io *io);
 void parse_seccomp(struct reader *rd, const struct json *obj, struct spec_seccomp *seccomp);
 void parse_vm(struct reader *rd, const struct json *obj, struct spec_vm *vm);
-void parse_idmaps(struct reader *rd, const struct json *obj, const char *name, struct spec_idmaps *maps);
+void parse_idmaps(struct reader *rd, const struct json *obj, const char *name,
+		  struct spec_idmaps *maps);
 
 /* Device numbers as the kernel's dev_t holds them: 12 and 20 bits. Beyond, mknod(2) makes another device. */
 #define SPEC_MAJOR_MAX 4095

@@ -12,8 +12,8 @@
 #include "spec/base/parse.h"
 #include "spec/show.h"
 
-static __attribute__((format(printf, 4, 0))) void fault(struct reader *rd, const struct json *v,
-							const char *link, const char *fmt, va_list ap)
+static __attribute__((format(printf, 4, 0))) void
+fault(struct reader *rd, const struct json *v, const char *link, const char *fmt, va_list ap)
 {
 	char place[192], why[900], pointer[sizeof(((struct error *)0)->at)];
 
@@ -55,8 +55,9 @@ const struct json *rd_get(const struct json *obj, const char *name)
 bool rd_is(struct reader *rd, const struct json *v, enum json_type type)
 {
 	static const char *const articles[] = {
-		[JSON_NULL] = "null",	  [JSON_BOOL] = "true or false", [JSON_NUMBER] = "a number",
-		[JSON_STRING] = "a string", [JSON_ARRAY] = "an array",	 [JSON_OBJECT] = "an object",
+		[JSON_NULL] = "null",	    [JSON_BOOL] = "true or false",
+		[JSON_NUMBER] = "a number", [JSON_STRING] = "a string",
+		[JSON_ARRAY] = "an array",  [JSON_OBJECT] = "an object",
 	};
 
 	if (v->type != type)
@@ -194,7 +195,8 @@ bool rd_int(struct reader *rd, const struct json *obj, const char *name, int64_t
 	return false;
 }
 
-bool rd_uint(struct reader *rd, const struct json *obj, const char *name, uint64_t max, uint64_t *ret)
+bool rd_uint(struct reader *rd, const struct json *obj, const char *name, uint64_t max,
+	     uint64_t *ret)
 {
 	const struct json *v = rd->r == 0 ? rd_get(obj, name) : NULL;
 
@@ -206,7 +208,8 @@ bool rd_uint(struct reader *rd, const struct json *obj, const char *name, uint64
 	return false;
 }
 
-bool rd_u32(struct reader *rd, const struct json *obj, const char *name, uint32_t max, uint32_t *ret)
+bool rd_u32(struct reader *rd, const struct json *obj, const char *name, uint32_t max,
+	    uint32_t *ret)
 {
 	uint64_t n;
 
@@ -216,8 +219,8 @@ bool rd_u32(struct reader *rd, const struct json *obj, const char *name, uint32_
 	return true;
 }
 
-void rd_opt_i64(struct reader *rd, const struct json *obj, const char *name, int64_t min, int64_t max,
-		struct spec_opt_i64 *ret)
+void rd_opt_i64(struct reader *rd, const struct json *obj, const char *name, int64_t min,
+		int64_t max, struct spec_opt_i64 *ret)
 {
 	ret->set = rd_int(rd, obj, name, min, max, &ret->v);
 }
@@ -274,16 +277,15 @@ bool rd_words(struct reader *rd, const struct json *obj, const char *name,
 {
 	if (!rd_strings(rd, obj, name, ret))
 		return false;
-	json_each(v, rd_get(obj, name))
-		if (!word_of(rd, v, words))
-			return false;
+	json_each(v, rd_get(obj, name)) if (!word_of(rd, v, words)) return false;
 	return true;
 }
 
 void rd_flags(struct reader *rd, const struct json *obj, const char *name,
 	      const struct spec_word *words, uint64_t *ret)
 {
-	json_each(v, rd_array(rd, obj, name)) {
+	json_each(v, rd_array(rd, obj, name))
+	{
 		const struct spec_word *w = word_of(rd, v, words);
 
 		if (!w)
@@ -292,13 +294,15 @@ void rd_flags(struct reader *rd, const struct json *obj, const char *name,
 	}
 }
 
-bool rd_strings(struct reader *rd, const struct json *obj, const char *name, struct spec_strings *ret)
+bool rd_strings(struct reader *rd, const struct json *obj, const char *name,
+		struct spec_strings *ret)
 {
 	const struct json *list = rd_array(rd, obj, name);
 	size_t n = 0;
 
 	ret->v = ARENA_NEW_N(rd->a, char *, (list ? list->count : 0) + 1);
-	json_each(v, list) {
+	json_each(v, list)
+	{
 		if (!rd_is(rd, v, JSON_STRING))
 			return false;
 		/* The text is arena memory of ours; argv and environ want it without const. */
@@ -308,8 +312,8 @@ bool rd_strings(struct reader *rd, const struct json *obj, const char *name, str
 	return list != NULL;
 }
 
-void rd_map(struct reader *rd, const struct json *obj, const char *name, struct spec_key_value **ret,
-	    size_t *ret_n)
+void rd_map(struct reader *rd, const struct json *obj, const char *name,
+	    struct spec_key_value **ret, size_t *ret_n)
 {
 	const struct json *map = rd_object(rd, obj, name);
 	size_t n = 0;
@@ -317,7 +321,8 @@ void rd_map(struct reader *rd, const struct json *obj, const char *name, struct 
 	if (!map)
 		return;
 	*ret = ARENA_NEW_N(rd->a, struct spec_key_value, map->count);
-	json_each(v, map) {
+	json_each(v, map)
+	{
 		if (v->type == JSON_NULL)
 			continue;
 		if (!rd_is(rd, v, JSON_STRING))

@@ -21,7 +21,7 @@ struct reader {
 	struct arena *a;
 	struct error *err;
 	const char *root; /* what a sentence calls the document: "the config" */
-	int r;            /* 0, or -EINVAL once there was a fault */
+	int r; /* 0, or -EINVAL once there was a fault */
 };
 
 /* A word of config.json and the value it stands for. Tables end with a NULL name. */
@@ -59,12 +59,14 @@ bool rd_text(struct reader *rd, const struct json *obj, const char *name, const 
 bool rd_bool(struct reader *rd, const struct json *obj, const char *name, bool *ret);
 bool rd_int(struct reader *rd, const struct json *obj, const char *name, int64_t min, int64_t max,
 	    int64_t *ret);
-bool rd_uint(struct reader *rd, const struct json *obj, const char *name, uint64_t max, uint64_t *ret);
-bool rd_u32(struct reader *rd, const struct json *obj, const char *name, uint32_t max, uint32_t *ret);
+bool rd_uint(struct reader *rd, const struct json *obj, const char *name, uint64_t max,
+	     uint64_t *ret);
+bool rd_u32(struct reader *rd, const struct json *obj, const char *name, uint32_t max,
+	    uint32_t *ret);
 bool rd_word(struct reader *rd, const struct json *obj, const char *name,
 	     const struct spec_word *words, int64_t *ret);
-void rd_opt_i64(struct reader *rd, const struct json *obj, const char *name, int64_t min, int64_t max,
-		struct spec_opt_i64 *ret);
+void rd_opt_i64(struct reader *rd, const struct json *obj, const char *name, int64_t min,
+		int64_t max, struct spec_opt_i64 *ret);
 void rd_opt_u64(struct reader *rd, const struct json *obj, const char *name, uint64_t max,
 		struct spec_opt_u64 *ret);
 /* An absolute path; "" counts as absent. */
@@ -79,7 +81,8 @@ bool rd_need(struct reader *rd, const struct json *obj, const char *name);
 void rd_need_text(struct reader *rd, const struct json *obj, const char *name, const char **ret);
 
 /* Strings; v is an empty vector when the member is absent. True when it is there. */
-bool rd_strings(struct reader *rd, const struct json *obj, const char *name, struct spec_strings *ret);
+bool rd_strings(struct reader *rd, const struct json *obj, const char *name,
+		struct spec_strings *ret);
 /* Strings that each must be in the table. */
 bool rd_words(struct reader *rd, const struct json *obj, const char *name,
 	      const struct spec_word *words, struct spec_strings *ret);
@@ -87,7 +90,7 @@ bool rd_words(struct reader *rd, const struct json *obj, const char *name,
 void rd_flags(struct reader *rd, const struct json *obj, const char *name,
 	      const struct spec_word *words, uint64_t *ret);
 /* An object whose members are all strings. */
-void rd_map(struct reader *rd, const struct json *obj, const char *name, struct spec_key_value **ret,
-	    size_t *ret_n);
+void rd_map(struct reader *rd, const struct json *obj, const char *name,
+	    struct spec_key_value **ret, size_t *ret_n);
 
 const struct spec_word *spec_word_find(const struct spec_word *words, const char *name);

@@ -101,7 +101,8 @@ static size_t index_of(const struct json *v)
 {
 	size_t i = 0;
 
-	json_each(sibling, v->parent) {
+	json_each(sibling, v->parent)
+	{
 		if (sibling == v)
 			break;
 		i++;

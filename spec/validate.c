@@ -40,11 +40,13 @@ static int check_version(const struct spec *spec, struct error *err)
 {
 	if (strncmp(spec->oci_version, "1.", 2) == 0)
 		return 0;
-	return rule_at(error_rule(err, EINVAL,
-				  "ociVersion is %s, but this runtime reads versions 1.0.0 to "
-				  SPEC_VERSION " of the specification and later ones of 1.x",
-				  show(spec->oci_version).text),
-		       err, "/ociVersion");
+	return rule_at(
+		error_rule(
+			err, EINVAL,
+			"ociVersion is %s, but this runtime reads versions 1.0.0 to " SPEC_VERSION
+			" of the specification and later ones of 1.x",
+			show(spec->oci_version).text),
+		err, "/ociVersion");
 }
 
 static int check_uts_name(const struct spec *spec, const char *member, const char *value,
@@ -57,14 +59,16 @@ static int check_uts_name(const struct spec *spec, const char *member, const cha
 	if (!spec->linux_.ns[SPEC_NS_UTS].listed) {
 		r = error_rule(err, EINVAL, "%s is set, but the config asks for no uts namespace",
 			       member);
-		rule_hint(r, err, "add {\"type\": \"uts\"} to linux.namespaces, or remove %s", member);
+		rule_hint(r, err, "add {\"type\": \"uts\"} to linux.namespaces, or remove %s",
+			  member);
 		return rule_at(r, err, "/%s", member);
 	}
 	if (strlen(value) > UTS_MAX)
-		return rule_at(error_rule(err, EINVAL,
-					  "%s is %s, which has %zu bytes: the kernel takes at most %d",
-					  member, show(value).text, strlen(value), UTS_MAX),
-			       err, "/%s", member);
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "%s is %s, which has %zu bytes: the kernel takes at most %d",
+				   member, show(value).text, strlen(value), UTS_MAX),
+			err, "/%s", member);
 	return 0;
 }
 
@@ -99,7 +103,8 @@ int spec_validate(const struct spec *spec, const struct log *log, struct error *
 	return r;
 }
 
-int spec_validate_process(const struct spec_process *process, const struct log *log, struct error *err)
+int spec_validate_process(const struct spec_process *process, const struct log *log,
+			  struct error *err)
 {
 	return check_process(process, IN_PROCESS, log, err);
 }

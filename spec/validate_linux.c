@@ -35,12 +35,15 @@ static int check_user_namespace(const struct spec_linux *l, struct error *err)
 	int r = 0;
 
 	if (has_uids)
-		r = needs_namespace(l, SPEC_NS_USER, "linux.uidMappings", "/linux/uidMappings", err);
+		r = needs_namespace(l, SPEC_NS_USER, "linux.uidMappings", "/linux/uidMappings",
+				    err);
 	if (r == 0 && has_gids)
-		r = needs_namespace(l, SPEC_NS_USER, "linux.gidMappings", "/linux/gidMappings", err);
+		r = needs_namespace(l, SPEC_NS_USER, "linux.gidMappings", "/linux/gidMappings",
+				    err);
 	if (r == 0 && user->listed && !user->path && (!has_uids || !has_gids))
 		r = rule_at(error_rule(err, EINVAL,
-				       "the config asks for a new user namespace, but linux.%s is empty: nobody in it would have an id",
+				       "the config asks for a new user namespace, but linux.%s is "
+				       "empty: nobody in it would have an id",
 				       has_uids ? "gidMappings" : "uidMappings"),
 			    err, "/linux/namespaces/%u", user->index);
 	if (r == 0)
@@ -62,7 +65,8 @@ static int check_time(const struct spec_linux *l, struct error *err)
 	/* time_namespaces(7): offsets are fixed once a process is inside. */
 	if (r == 0 && time->path)
 		r = rule_at(error_rule(err, EINVAL,
-				       "linux.timeOffsets is set, but the time namespace is the existing %s: only a new one takes offsets",
+				       "linux.timeOffsets is set, but the time namespace is the "
+				       "existing %s: only a new one takes offsets",
 				       show(time->path).text),
 			    err, "/linux/timeOffsets");
 	return r;
@@ -74,9 +78,11 @@ static int check_paths(const struct spec_linux *l, struct error *err)
 	int r = 0;
 
 	if (l->masked_paths.n)
-		r = needs_namespace(l, SPEC_NS_MOUNT, "linux.maskedPaths", "/linux/maskedPaths", err);
+		r = needs_namespace(l, SPEC_NS_MOUNT, "linux.maskedPaths", "/linux/maskedPaths",
+				    err);
 	if (r == 0 && l->readonly_paths.n)
-		r = needs_namespace(l, SPEC_NS_MOUNT, "linux.readonlyPaths", "/linux/readonlyPaths", err);
+		r = needs_namespace(l, SPEC_NS_MOUNT, "linux.readonlyPaths", "/linux/readonlyPaths",
+				    err);
 	return r;
 }
 
@@ -104,7 +110,8 @@ static int check_net_devices(const struct spec_linux *l, struct error *err)
 	int r = needs_namespace(l, SPEC_NS_NETWORK, "linux.netDevices", "/linux/netDevices", err);
 
 	if (r == 0 && l->n_net_devices > MAX_NET_DEVICES)
-		r = rule_at(error_rule(err, EINVAL, "linux.netDevices has %zu members: at most %d are moved",
+		r = rule_at(error_rule(err, EINVAL,
+				       "linux.netDevices has %zu members: at most %d are moved",
 				       l->n_net_devices, MAX_NET_DEVICES),
 			    err, "/linux/netDevices");
 	for (size_t i = 0; r == 0 && i < l->n_net_devices; i++) {
@@ -117,16 +124,19 @@ static int check_net_devices(const struct spec_linux *l, struct error *err)
 				       err, "/linux/netDevices");
 		fault = device_name_fault(d->name, true);
 		if (fault)
-			return rule_at(error_rule(err, EINVAL, "linux.netDevices[%s].name is %s, which %s",
-						  show(d->host_name).text, show(d->name).text, fault),
-				       err, "/linux/netDevices/%s/name", show_token(d->host_name).text);
+			return rule_at(
+				error_rule(err, EINVAL, "linux.netDevices[%s].name is %s, which %s",
+					   show(d->host_name).text, show(d->name).text, fault),
+				err, "/linux/netDevices/%s/name", show_token(d->host_name).text);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(l->net_devices[j].name, d->name) == 0 && !strchr(d->name, '%'))
-				return rule_at(error_rule(err, EINVAL,
-							  "linux.netDevices gives both %s and %s the name %s",
-							  show(l->net_devices[j].host_name).text,
-							  show(d->host_name).text, show(d->name).text),
-					       err, "/linux/netDevices/%s", show_token(d->host_name).text);
+				return rule_at(
+					error_rule(
+						err, EINVAL,
+						"linux.netDevices gives both %s and %s the name %s",
+						show(l->net_devices[j].host_name).text,
+						show(d->host_name).text, show(d->name).text),
+					err, "/linux/netDevices/%s", show_token(d->host_name).text);
 	}
 	return r;
 }
@@ -143,7 +153,8 @@ static int check_clos_id(const char *id, struct error *err)
 		       err, "/linux/intelRdt/closID");
 }
 
-static int check_intel_rdt(const struct spec_intel_rdt *rdt, const struct log *log, struct error *err)
+static int check_intel_rdt(const struct spec_intel_rdt *rdt, const struct log *log,
+			   struct error *err)
 {
 	const char *l3 = rdt->l3_cache_schema, *mb = rdt->mem_bw_schema;
 	int r = check_clos_id(rdt->clos_id, err);
@@ -152,17 +163,21 @@ static int check_intel_rdt(const struct spec_intel_rdt *rdt, const struct log *l
 		return r;
 	if (mb && (strncmp(mb, "MB:", 3) != 0 || strchr(mb, '\n')))
 		return rule_at(error_rule(err, EINVAL,
-					  "linux.intelRdt.memBwSchema is %s, not one line that begins with \"MB:\"",
+					  "linux.intelRdt.memBwSchema is %s, not one line that "
+					  "begins with \"MB:\"",
 					  show(mb).text),
 			       err, "/linux/intelRdt/memBwSchema");
 	for (size_t i = 0; i < rdt->schemata.n; i++)
 		if (strchr(rdt->schemata.v[i], '\n'))
-			return rule_at(error_rule(err, EINVAL,
-						  "linux.intelRdt.schemata[%zu] is %s, not one line",
-						  i, show(rdt->schemata.v[i]).text),
-				       err, "/linux/intelRdt/schemata/%zu", i);
+			return rule_at(
+				error_rule(err, EINVAL,
+					   "linux.intelRdt.schemata[%zu] is %s, not one line", i,
+					   show(rdt->schemata.v[i]).text),
+				err, "/linux/intelRdt/schemata/%zu", i);
 	if (l3 && (strncmp(l3, "L3:", 3) != 0 || strchr(l3, '\n')))
-		log_warn(log, "linux.intelRdt.l3CacheSchema is %s: anything but one line that begins with \"L3:\" belongs into schemata",
+		log_warn(log,
+			 "linux.intelRdt.l3CacheSchema is %s: anything but one line that begins "
+			 "with \"L3:\" belongs into schemata",
 			 show(l3).text);
 	return 0;
 }
@@ -173,18 +188,21 @@ static int check_memory_policy(const struct spec_memory_policy *p, struct error 
 	bool takes_none = p->mode == MODE_DEFAULT || p->mode == MODE_LOCAL;
 
 	if (takes_none && p->nodes)
-		return rule_at(error_rule(err, EINVAL,
-					  "linux.memoryPolicy.nodes is %s, but mode %s takes no nodes",
-					  show(p->nodes).text,
-					  p->mode == MODE_LOCAL ? "MPOL_LOCAL" : "MPOL_DEFAULT"),
-			       err, "/linux/memoryPolicy/nodes");
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "linux.memoryPolicy.nodes is %s, but mode %s takes no nodes",
+				   show(p->nodes).text,
+				   p->mode == MODE_LOCAL ? "MPOL_LOCAL" : "MPOL_DEFAULT"),
+			err, "/linux/memoryPolicy/nodes");
 	if (!takes_none && p->mode != MODE_PREFERRED && !p->nodes)
-		return rule_at(error_rule(err, EINVAL,
-					  "linux.memoryPolicy names no nodes, but its mode needs some"),
-			       err, "/linux/memoryPolicy");
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "linux.memoryPolicy names no nodes, but its mode needs some"),
+			err, "/linux/memoryPolicy");
 	if ((p->mode_flags & STATIC_NODES) && (p->mode_flags & RELATIVE_NODES))
 		return rule_at(error_rule(err, EINVAL,
-					  "linux.memoryPolicy.flags has both MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES"),
+					  "linux.memoryPolicy.flags has both MPOL_F_STATIC_NODES "
+					  "and MPOL_F_RELATIVE_NODES"),
 			       err, "/linux/memoryPolicy/flags");
 	return 0;
 }
@@ -200,15 +218,17 @@ int check_linux(const struct spec_linux *l, const struct log *log, struct error 
 	if (r == 0)
 		r = check_net_devices(l, err);
 	if (r == 0 && l->cgroups_path && strchr(l->cgroups_path, '\n'))
-		r = rule_at(error_rule(err, EINVAL,
-				       "linux.cgroupsPath is %s: the name of a cgroup has no newline",
-				       show(l->cgroups_path).text),
-			    err, "/linux/cgroupsPath");
+		r = rule_at(
+			error_rule(err, EINVAL,
+				   "linux.cgroupsPath is %s: the name of a cgroup has no newline",
+				   show(l->cgroups_path).text),
+			err, "/linux/cgroupsPath");
 	if (r == 0 && l->intel_rdt)
 		r = check_intel_rdt(l->intel_rdt, log, err);
 	if (r == 0 && l->memory_policy)
 		r = check_memory_policy(l->memory_policy, err);
 	if (r == 0 && l->has_personality_flags)
-		log_warn(log, "linux.personality.flags is set, but the specification defines no flag: ignored");
+		log_warn(log, "linux.personality.flags is set, but the specification defines no "
+			      "flag: ignored");
 	return r;
 }

@@ -21,11 +21,13 @@ static bool overlap(uint32_t a, uint32_t n, uint32_t b, uint32_t m)
 }
 
 /* The kernel's rules for uid_map (user_namespaces(7)), said before anything was made. */
-int check_idmaps(const struct spec_idmaps *maps, const char *name, const char *at, struct error *err)
+int check_idmaps(const struct spec_idmaps *maps, const char *name, const char *at,
+		 struct error *err)
 {
 	if (maps->n > MAX_EXTENTS)
-		return rule_at(error_rule(err, EINVAL, "%s has %zu entries: the kernel takes at most %d",
-					  name, maps->n, MAX_EXTENTS),
+		return rule_at(error_rule(err, EINVAL,
+					  "%s has %zu entries: the kernel takes at most %d", name,
+					  maps->n, MAX_EXTENTS),
 			       err, "%s", at);
 
 	for (size_t i = 0; i < maps->n; i++) {
@@ -33,7 +35,8 @@ int check_idmaps(const struct spec_idmaps *maps, const char *name, const char *a
 		uint32_t first = m->container_id > m->host_id ? m->container_id : m->host_id;
 
 		if (m->size == 0)
-			return rule_at(error_rule(err, EINVAL, "%s[%zu].size is 0: it maps no id", name, i),
+			return rule_at(error_rule(err, EINVAL, "%s[%zu].size is 0: it maps no id",
+						  name, i),
 				       err, "%s/%zu/size", at, i);
 		if ((uint64_t)first + m->size > UINT32_MAX)
 			return rule_at(error_rule(err, EINVAL,
@@ -46,10 +49,11 @@ int check_idmaps(const struct spec_idmaps *maps, const char *name, const char *a
 
 			if (overlap(m->container_id, m->size, o->container_id, o->size) ||
 			    overlap(m->host_id, m->size, o->host_id, o->size))
-				return rule_at(error_rule(err, EINVAL,
-							  "%s[%zu] maps an id that %s[%zu] maps already",
-							  name, i, name, j),
-					       err, "%s/%zu", at, i);
+				return rule_at(
+					error_rule(err, EINVAL,
+						   "%s[%zu] maps an id that %s[%zu] maps already",
+						   name, i, name, j),
+					err, "%s/%zu", at, i);
 		}
 	}
 	return 0;
@@ -74,23 +78,28 @@ static int check_mount_maps(const struct spec *spec, size_t i, struct error *err
 	char name[64], at[64];
 
 	if (has_uids != has_gids)
-		return rule_at(error_rule(err, EINVAL,
-					  "mounts[%zu] (%s) has %s, but no %s: an id-mapped mount needs both",
-					  i, show(m->destination).text,
-					  has_uids ? "uidMappings" : "gidMappings",
-					  has_uids ? "gidMappings" : "uidMappings"),
-			       err, "/mounts/%zu", i);
+		return rule_at(
+			error_rule(
+				err, EINVAL,
+				"mounts[%zu] (%s) has %s, but no %s: an id-mapped mount needs both",
+				i, show(m->destination).text,
+				has_uids ? "uidMappings" : "gidMappings",
+				has_uids ? "gidMappings" : "uidMappings"),
+			err, "/mounts/%zu", i);
 	if ((has_uids || idmap) && !option_of_kind(m, MOPT_BIND))
 		return rule_at(error_rule(err, EINVAL,
-					  "mounts[%zu] (%s) has %s, but is no bind mount: only these can be id-mapped",
+					  "mounts[%zu] (%s) has %s, but is no bind mount: only "
+					  "these can be id-mapped",
 					  i, show(m->destination).text,
 					  has_uids ? "uidMappings" : idmap),
 			       err, "/mounts/%zu", i);
 	if (idmap && !has_uids && !spec->linux_.ns[SPEC_NS_USER].listed)
-		return rule_at(error_rule(err, EINVAL,
-					  "mounts[%zu] (%s) has option %s, but no uidMappings, and the config asks for no user namespace whose ids it could take",
-					  i, show(m->destination).text, idmap),
-			       err, "/mounts/%zu/options", i);
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "mounts[%zu] (%s) has option %s, but no uidMappings, and the "
+				   "config asks for no user namespace whose ids it could take",
+				   i, show(m->destination).text, idmap),
+			err, "/mounts/%zu/options", i);
 
 	snprintf(name, sizeof(name), "mounts[%zu].uidMappings", i);
 	snprintf(at, sizeof(at), "/mounts/%zu/uidMappings", i);
@@ -111,7 +120,9 @@ int check_mounts(const struct spec *spec, const struct log *log, struct error *e
 
 		/* config.md Mounts since 1.2: still taken, as relative to "/". */
 		if (*m->destination != '/')
-			log_warn(log, "mounts[%zu].destination is %s: a relative destination is deprecated and is taken as relative to /",
+			log_warn(log,
+				 "mounts[%zu].destination is %s: a relative destination is "
+				 "deprecated and is taken as relative to /",
 				 i, show(m->destination).text);
 
 		int r = check_mount_maps(spec, i, err);

@@ -13,11 +13,12 @@ enum { POLICY_OTHER = 0, POLICY_FIFO = 1, POLICY_RR = 2, POLICY_BATCH = 3, POLIC
 static int check_args(const struct spec_process *p, struct place place, struct error *err)
 {
 	if (!p->cwd || *p->cwd != '/')
-		return rule_at(error_rule(err, EINVAL, "%scwd is %s, not an absolute path", place.name,
-					  show(p->cwd ? p->cwd : "").text),
+		return rule_at(error_rule(err, EINVAL, "%scwd is %s, not an absolute path",
+					  place.name, show(p->cwd ? p->cwd : "").text),
 			       err, "%s/cwd", place.at);
 	if (p->args.n == 0)
-		return rule_at(error_rule(err, EINVAL, "%sargs is empty: there is no program to run",
+		return rule_at(error_rule(err, EINVAL,
+					  "%sargs is empty: there is no program to run",
 					  place.name),
 			       err, "%s/args", place.at);
 	return 0;
@@ -46,13 +47,16 @@ static int check_rlimits(const struct spec_process *p, struct place place, struc
 			return rule_at(error_rule(err, EINVAL,
 						  "%srlimits[%zu] (%s) has a soft limit of %" PRIu64
 						  ", above its hard limit of %" PRIu64,
-						  place.name, i, limit->name, limit->soft, limit->hard),
+						  place.name, i, limit->name, limit->soft,
+						  limit->hard),
 				       err, "%s/rlimits/%zu/soft", place.at, i);
 		for (size_t j = 0; j < i; j++)
 			if (p->rlimits[j].resource == limit->resource)
 				return rule_at(error_rule(err, EINVAL,
-							  "%srlimits[%zu] sets %s, which %srlimits[%zu] sets already",
-							  place.name, i, limit->name, place.name, j),
+							  "%srlimits[%zu] sets %s, which "
+							  "%srlimits[%zu] sets already",
+							  place.name, i, limit->name, place.name,
+							  j),
 					       err, "%s/rlimits/%zu/type", place.at, i);
 	}
 	return 0;
@@ -63,7 +67,8 @@ static int check_deadline(const struct spec_scheduler *s, struct place place, st
 	if (s->policy != POLICY_DEADLINE) {
 		if (s->runtime || s->deadline || s->period)
 			return rule_at(error_rule(err, EINVAL,
-						  "%sscheduler has a runtime, deadline or period, which only SCHED_DEADLINE takes",
+						  "%sscheduler has a runtime, deadline or period, "
+						  "which only SCHED_DEADLINE takes",
 						  place.name),
 				       err, "%s/scheduler", place.at);
 		return 0;
@@ -71,12 +76,13 @@ static int check_deadline(const struct spec_scheduler *s, struct place place, st
 
 	/* sched_setattr(2): runtime <= deadline <= period, where a period of 0 means the deadline. */
 	if (s->runtime == 0 || s->runtime > s->deadline || (s->period && s->deadline > s->period))
-		return rule_at(error_rule(err, EINVAL,
-					  "%sscheduler has runtime %" PRIu64 ", deadline %" PRIu64
-					  " and period %" PRIu64
-					  ": SCHED_DEADLINE needs 0 < runtime <= deadline <= period",
-					  place.name, s->runtime, s->deadline, s->period),
-			       err, "%s/scheduler", place.at);
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "%sscheduler has runtime %" PRIu64 ", deadline %" PRIu64
+				   " and period %" PRIu64
+				   ": SCHED_DEADLINE needs 0 < runtime <= deadline <= period",
+				   place.name, s->runtime, s->deadline, s->period),
+			err, "%s/scheduler", place.at);
 	return 0;
 }
 
@@ -86,7 +92,8 @@ static int check_scheduler(const struct spec_scheduler *s, struct place place, s
 
 	if (s->nice < -20 || s->nice > 19)
 		return rule_at(error_rule(err, EINVAL,
-					  "%sscheduler.nice is %" PRId32 ", not an integer from -20 to 19",
+					  "%sscheduler.nice is %" PRId32
+					  ", not an integer from -20 to 19",
 					  place.name, s->nice),
 			       err, "%s/scheduler/nice", place.at);
 	if (s->nice && s->policy != POLICY_OTHER && s->policy != POLICY_BATCH)
@@ -102,11 +109,12 @@ static int check_scheduler(const struct spec_scheduler *s, struct place place, s
 					  place.name, s->priority),
 			       err, "%s/scheduler/priority", place.at);
 	if (is_realtime && (s->priority < 1 || s->priority > 99))
-		return rule_at(error_rule(err, EINVAL,
-					  "%sscheduler.priority is %" PRId32
-					  ", not an integer from 1 to 99 as SCHED_FIFO and SCHED_RR need",
-					  place.name, s->priority),
-			       err, "%s/scheduler/priority", place.at);
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "%sscheduler.priority is %" PRId32
+				   ", not an integer from 1 to 99 as SCHED_FIFO and SCHED_RR need",
+				   place.name, s->priority),
+			err, "%s/scheduler/priority", place.at);
 	return check_deadline(s, place, err);
 }
 

@@ -19,7 +19,8 @@ static bool notifies(const char *action)
 static const char *own_call(const struct spec_seccomp_rule *rule)
 {
 	for (size_t i = 0; i < rule->names.n; i++)
-		if (strcmp(rule->names.v[i], "write") == 0 || strcmp(rule->names.v[i], "sendmsg") == 0)
+		if (strcmp(rule->names.v[i], "write") == 0 ||
+		    strcmp(rule->names.v[i], "sendmsg") == 0)
 			return rule->names.v[i];
 	return NULL;
 }
@@ -27,12 +28,15 @@ static const char *own_call(const struct spec_seccomp_rule *rule)
 int check_seccomp(const struct spec_seccomp *s, struct error *err)
 {
 	if (notifies(s->default_action))
-		return rule_at(error_rule(err, EINVAL,
-					  "linux.seccomp.defaultAction is \"SCMP_ACT_NOTIFY\": every call would wait for the listener, also those that reach it"),
-			       err, "/linux/seccomp/defaultAction");
+		return rule_at(
+			error_rule(err, EINVAL,
+				   "linux.seccomp.defaultAction is \"SCMP_ACT_NOTIFY\": every call "
+				   "would wait for the listener, also those that reach it"),
+			err, "/linux/seccomp/defaultAction");
 	if (s->listener_metadata && !s->listener_path)
 		return rule_at(error_rule(err, EINVAL,
-					  "linux.seccomp.listenerMetadata is set, but there is no listenerPath to send it to"),
+					  "linux.seccomp.listenerMetadata is set, but there is no "
+					  "listenerPath to send it to"),
 			       err, "/linux/seccomp/listenerMetadata");
 
 	for (size_t i = 0; i < s->n_rules; i++) {
@@ -42,17 +46,21 @@ int check_seccomp(const struct spec_seccomp *s, struct error *err)
 			continue;
 		if (!s->listener_path)
 			return rule_at(error_rule(err, EINVAL,
-						  "linux.seccomp.syscalls[%zu] has action SCMP_ACT_NOTIFY, but there is no listenerPath",
+						  "linux.seccomp.syscalls[%zu] has action "
+						  "SCMP_ACT_NOTIFY, but there is no listenerPath",
 						  i),
 				       err, "/linux/seccomp/syscalls/%zu/action", i);
 
 		const char *name = own_call(rule);
 
 		if (name)
-			return rule_at(error_rule(err, EINVAL,
-						  "linux.seccomp.syscalls[%zu] has action SCMP_ACT_NOTIFY for %s, which the runtime needs to hand the listener over",
-						  i, name),
-				       err, "/linux/seccomp/syscalls/%zu/names", i);
+			return rule_at(
+				error_rule(
+					err, EINVAL,
+					"linux.seccomp.syscalls[%zu] has action SCMP_ACT_NOTIFY "
+					"for %s, which the runtime needs to hand the listener over",
+					i, name),
+				err, "/linux/seccomp/syscalls/%zu/names", i);
 	}
 	return 0;
 }

@@ -15,7 +15,7 @@
 
 /* ipc_sysctls[] of ipc/ipc_sysctl.c; fs.mqueue.* is the rest. */
 static const char *const ipc_files[] = {
-	"auto_msgmni", "msg_next_id", "msgmax", "msgmnb",	 "msgmni",	    "sem",
+	"auto_msgmni", "msg_next_id", "msgmax", "msgmnb", "msgmni", "sem",
 	"sem_next_id", "shm_next_id", "shmall", "shmmax", "shmmni", "shm_rmid_forced",
 };
 
@@ -78,14 +78,16 @@ static enum spec_ns_kind owner_of(const char *path)
 	return SPEC_NAMESPACES;
 }
 
-static int check_names(const struct spec *spec, const char *key, const char *path, struct error *err)
+static int check_names(const struct spec *spec, const char *key, const char *path,
+		       struct error *err)
 {
 	const char *member = path + strlen("kernel/");
 	bool is_hostname = strcmp(path, "kernel/hostname") == 0;
 
 	/* Both would be set, and which one lasts would be an accident of order. */
 	if (is_hostname || (strcmp(path, "kernel/domainname") == 0 && spec->domainname)) {
-		int r = error_rule(err, EINVAL, "sysctl %s conflicts with the config's own member %s",
+		int r = error_rule(err, EINVAL,
+				   "sysctl %s conflicts with the config's own member %s",
 				   show(key).text, member);
 
 		return rule_hint(r, err, "remove the sysctl and set %s", member);
@@ -99,7 +101,8 @@ static int check_one(const struct spec *spec, const char *key, struct error *err
 	int r = spec_sysctl_path(key, path, sizeof(path));
 
 	if (r < 0)
-		return error_rule(err, EINVAL, "sysctl %s is no name below /proc/sys", show(key).text);
+		return error_rule(err, EINVAL, "sysctl %s is no name below /proc/sys",
+				  show(key).text);
 
 	enum spec_ns_kind owner = owner_of(path);
 
@@ -109,7 +112,8 @@ static int check_one(const struct spec *spec, const char *key, struct error *err
 				  show(key).text);
 	if (!spec->linux_.ns[owner].listed)
 		return error_rule(err, EINVAL,
-				  "sysctl %s belongs to the %s namespace, and the config asks for none: it would change the host",
+				  "sysctl %s belongs to the %s namespace, and the config asks for "
+				  "none: it would change the host",
 				  show(key).text, spec_ns_name(owner));
 	return check_names(spec, key, path, err);
 }

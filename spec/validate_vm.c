@@ -37,18 +37,21 @@ static int check_image(const struct spec_vm *vm, struct error *err)
 static int check_hardware(const struct spec_vm *vm, struct error *err)
 {
 	if (vm->has_vcpus && vm->vcpus == 0)
-		return rule_at(error_rule(err, EINVAL, "vm.hwConfig.vcpus is 0: a machine needs one"),
+		return rule_at(error_rule(err, EINVAL,
+					  "vm.hwConfig.vcpus is 0: a machine needs one"),
 			       err, "/vm/hwConfig/vcpus");
 	if (vm->has_memory && vm->memory == 0)
-		return rule_at(error_rule(err, EINVAL, "vm.hwConfig.memory is 0: a machine needs some"),
+		return rule_at(error_rule(err, EINVAL,
+					  "vm.hwConfig.memory is 0: a machine needs some"),
 			       err, "/vm/hwConfig/memory");
 	if (vm->has_passthrough)
 		return rule_at(error_rule(err, EINVAL,
-					  "vm.hwConfig asks for dtdevs, iomems or irqs of the host: hardware is not passed through"),
+					  "vm.hwConfig asks for dtdevs, iomems or irqs of the "
+					  "host: hardware is not passed through"),
 			       err, "/vm/hwConfig");
 	return vm->device_tree ? needs_path(vm->device_tree, "vm.hwConfig.deviceTree",
-					    "/vm/hwConfig/deviceTree", err) :
-				 0;
+					    "/vm/hwConfig/deviceTree", err)
+			       : 0;
 }
 
 int spec_validate_vm(const struct spec *spec, struct error *err)
@@ -63,7 +66,8 @@ int spec_validate_vm(const struct spec *spec, struct error *err)
 	if (r == 0 && vm->kernel_initrd)
 		r = needs_path(vm->kernel_initrd, "vm.kernel.initrd", "/vm/kernel/initrd", err);
 	if (r == 0 && vm->has_hypervisor)
-		r = needs_path(vm->hypervisor_path, "vm.hypervisor.path", "/vm/hypervisor/path", err);
+		r = needs_path(vm->hypervisor_path, "vm.hypervisor.path", "/vm/hypervisor/path",
+			       err);
 	if (r == 0 && vm->has_image)
 		r = check_image(vm, err);
 	return r < 0 ? r : check_hardware(vm, err);

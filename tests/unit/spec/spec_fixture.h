@@ -18,10 +18,10 @@
 #include "spec/base/buf.h"
 #include "spec/spec.h"
 
-#define TOP(m)     "{'ociVersion':'1.0.2','root':{'path':'rootfs'}," m "}"
-#define PROC(m)    TOP("'process':{'user':{'uid':0,'gid':0},'cwd':'/','args':['sh']," m "}")
-#define LINUX(m)   TOP("'linux':{" m "}")
-#define RES(m)     LINUX("'resources':{" m "}")
+#define TOP(m) "{'ociVersion':'1.0.2','root':{'path':'rootfs'}," m "}"
+#define PROC(m) TOP("'process':{'user':{'uid':0,'gid':0},'cwd':'/','args':['sh']," m "}")
+#define LINUX(m) TOP("'linux':{" m "}")
+#define RES(m) LINUX("'resources':{" m "}")
 #define SECCOMP(m) LINUX("'seccomp':{'defaultAction':'SCMP_ACT_ALLOW'," m "}")
 #define ALL_NS \
 	"'namespaces':[{'type':'pid'},{'type':'network'},{'type':'ipc'},{'type':'uts'}," \
@@ -110,8 +110,8 @@ static inline void expect_refused(const struct refusal *row, int r)
 	cr_expect_eq(r, -22, "%s: %d is not -EINVAL", row->json, r);
 	cr_expect_str_eq(line, row->sentence, "%s\n  said:     %s\n  expected: %s", row->json, line,
 			 row->sentence);
-	cr_expect_str_eq(error.at, row->at, "%s\n  at:       %s\n  expected: %s", row->json, error.at,
-			 row->at);
+	cr_expect_str_eq(error.at, row->at, "%s\n  at:       %s\n  expected: %s", row->json,
+			 error.at, row->at);
 }
 
 static inline void expect_all_refused(const struct refusal *rows, size_t n)

@@ -6,13 +6,16 @@ TestSuite(spec_validate_refusals, .fini = release_arena);
 
 static const struct refusal top[] = {
 	{ "{'ociVersion':'2.0.0','root':{'path':'r'}}",
-	  "ociVersion is \"2.0.0\", but this runtime reads versions 1.0.0 to 1.3.0 of the specification and later ones of 1.x",
+	  "ociVersion is \"2.0.0\", but this runtime reads versions 1.0.0 to 1.3.0 of the "
+	  "specification and later ones of 1.x",
 	  "/ociVersion" },
 	{ "{'ociVersion':'0.5.0-dev','root':{'path':'r'}}",
-	  "ociVersion is \"0.5.0-dev\", but this runtime reads versions 1.0.0 to 1.3.0 of the specification and later ones of 1.x",
+	  "ociVersion is \"0.5.0-dev\", but this runtime reads versions 1.0.0 to 1.3.0 of the "
+	  "specification and later ones of 1.x",
 	  "/ociVersion" },
 	{ "{'ociVersion':'10.0.0','root':{'path':'r'}}",
-	  "ociVersion is \"10.0.0\", but this runtime reads versions 1.0.0 to 1.3.0 of the specification and later ones of 1.x",
+	  "ociVersion is \"10.0.0\", but this runtime reads versions 1.0.0 to 1.3.0 of the "
+	  "specification and later ones of 1.x",
 	  "/ociVersion" },
 	{ TOP("'hostname':'web'"), "hostname is set, but the config asks for no uts namespace",
 	  "/hostname" },
@@ -20,7 +23,8 @@ static const struct refusal top[] = {
 	  "domainname is set, but the config asks for no uts namespace", "/domainname" },
 	{ TOP("'hostname':'aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggggg',"
 	      "'linux':{" ALL_NS "}"),
-	  "hostname is \"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggggg\", which has 65 bytes: the kernel takes at most 64",
+	  "hostname is \"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggggg\", "
+	  "which has 65 bytes: the kernel takes at most 64",
 	  "/hostname" },
 };
 
@@ -38,7 +42,8 @@ static const struct refusal process[] = {
 	  "process.args is empty: there is no program to run", "/process/args" },
 	{ TOP("'process':{'user':{'uid':0,'gid':0},'cwd':'/','args':[]}"),
 	  "process.args is empty: there is no program to run", "/process/args" },
-	{ PROC("'env':['A=1','PATH']"), "process.env[1] is \"PATH\", not NAME=value", "/process/env/1" },
+	{ PROC("'env':['A=1','PATH']"), "process.env[1] is \"PATH\", not NAME=value",
+	  "/process/env/1" },
 	{ PROC("'env':['=x']"), "process.env[0] is \"=x\", not NAME=value", "/process/env/0" },
 	{ PROC("'env':['']"), "process.env[0] is \"\", not NAME=value", "/process/env/0" },
 	{ PROC("'rlimits':[{'type':'RLIMIT_CORE','soft':2,'hard':1}]"),
@@ -49,7 +54,8 @@ static const struct refusal process[] = {
 	  "process.rlimits[2] sets RLIMIT_CORE, which process.rlimits[0] sets already",
 	  "/process/rlimits/2/type" },
 	{ SCHED("'policy':'SCHED_OTHER','nice':20"),
-	  "process.scheduler.nice is 20, not an integer from -20 to 19", "/process/scheduler/nice" },
+	  "process.scheduler.nice is 20, not an integer from -20 to 19",
+	  "/process/scheduler/nice" },
 	{ SCHED("'policy':'SCHED_FIFO','nice':1,'priority':1"),
 	  "process.scheduler.nice is 1, but only SCHED_OTHER and SCHED_BATCH take one",
 	  "/process/scheduler/nice" },
@@ -57,16 +63,19 @@ static const struct refusal process[] = {
 	  "process.scheduler.priority is 1, but only SCHED_FIFO and SCHED_RR take one",
 	  "/process/scheduler/priority" },
 	{ SCHED("'policy':'SCHED_RR'"),
-	  "process.scheduler.priority is 0, not an integer from 1 to 99 as SCHED_FIFO and SCHED_RR need",
+	  "process.scheduler.priority is 0, not an integer from 1 to 99 as SCHED_FIFO and SCHED_RR "
+	  "need",
 	  "/process/scheduler/priority" },
 	{ SCHED("'policy':'SCHED_FIFO','priority':100"),
-	  "process.scheduler.priority is 100, not an integer from 1 to 99 as SCHED_FIFO and SCHED_RR need",
+	  "process.scheduler.priority is 100, not an integer from 1 to 99 as SCHED_FIFO and "
+	  "SCHED_RR need",
 	  "/process/scheduler/priority" },
 	{ SCHED("'policy':'SCHED_OTHER','runtime':1"),
 	  "process.scheduler has a runtime, deadline or period, which only SCHED_DEADLINE takes",
 	  "/process/scheduler" },
 	{ SCHED("'policy':'SCHED_DEADLINE','runtime':20,'deadline':10,'period':30"),
-	  "process.scheduler has runtime 20, deadline 10 and period 30: SCHED_DEADLINE needs 0 < runtime <= deadline <= period",
+	  "process.scheduler has runtime 20, deadline 10 and period 30: SCHED_DEADLINE needs 0 < "
+	  "runtime <= deadline <= period",
 	  "/process/scheduler" },
 };
 
@@ -75,7 +84,7 @@ Test(spec_validate_refusals, process)
 	expect_all_refused(process, ARRAY_SIZE(process));
 }
 
-#define MOUNT(m)   TOP("'mounts':[{'destination':'/a'},{'destination':'/b'," m "}]")
+#define MOUNT(m) TOP("'mounts':[{'destination':'/a'},{'destination':'/b'," m "}]")
 #define MAP(c, h, s) "{'containerID':" #c ",'hostID':" #h ",'size':" #s "}"
 
 static const struct refusal mounts[] = {
@@ -89,14 +98,18 @@ static const struct refusal mounts[] = {
 	  "mounts[1] (\"/b\") has uidMappings, but is no bind mount: only these can be id-mapped",
 	  "/mounts/1" },
 	{ MOUNT("'options':['ridmap']"),
-	  "mounts[1] (\"/b\") has ridmap, but is no bind mount: only these can be id-mapped", "/mounts/1" },
+	  "mounts[1] (\"/b\") has ridmap, but is no bind mount: only these can be id-mapped",
+	  "/mounts/1" },
 	{ MOUNT("'options':['rbind','idmap']"),
-	  "mounts[1] (\"/b\") has option idmap, but no uidMappings, and the config asks for no user namespace whose ids it could take",
+	  "mounts[1] (\"/b\") has option idmap, but no uidMappings, and the config asks for no "
+	  "user namespace whose ids it could take",
 	  "/mounts/1/options" },
-	{ MOUNT("'options':['bind'],'uidMappings':[" MAP(0, 1, 0) "],'gidMappings':[" MAP(0, 1, 1) "]"),
+	{ MOUNT("'options':['bind'],'uidMappings':[" MAP(0, 1, 0) "],'gidMappings':[" MAP(0, 1,
+											  1) "]"),
 	  "mounts[1].uidMappings[0].size is 0: it maps no id", "/mounts/1/uidMappings/0/size" },
-	{ MOUNT("'options':['bind'],'uidMappings':[" MAP(0, 1, 1) "],"
-		"'gidMappings':[" MAP(0, 1, 10) "," MAP(10, 10, 1) "]"),
+	{ MOUNT("'options':['bind'],'uidMappings':[" MAP(
+		  0, 1, 1) "],"
+			   "'gidMappings':[" MAP(0, 1, 10) "," MAP(10, 10, 1) "]"),
 	  "mounts[1].gidMappings[1] maps an id that mounts[1].gidMappings[0] maps already",
 	  "/mounts/1/gidMappings/1" },
 };
@@ -107,21 +120,24 @@ Test(spec_validate_refusals, mounts)
 }
 
 #define USERNS(m) LINUX("'namespaces':[{'type':'ipc'},{'type':'user'}]," m)
-#define GIDS	  "'gidMappings':[" MAP(0, 0, 1) "]"
+#define GIDS "'gidMappings':[" MAP(0, 0, 1) "]"
 
 static const struct refusal linux_[] = {
 	{ LINUX("'uidMappings':[" MAP(0, 0, 1) "]"),
-	  "linux.uidMappings is set, but the config asks for no user namespace", "/linux/uidMappings" },
+	  "linux.uidMappings is set, but the config asks for no user namespace",
+	  "/linux/uidMappings" },
 	{ LINUX(GIDS), "linux.gidMappings is set, but the config asks for no user namespace",
 	  "/linux/gidMappings" },
 	{ USERNS(GIDS),
-	  "the config asks for a new user namespace, but linux.uidMappings is empty: nobody in it would have an id",
+	  "the config asks for a new user namespace, but linux.uidMappings is empty: nobody in it "
+	  "would have an id",
 	  "/linux/namespaces/1" },
 	{ USERNS("'uidMappings':[" MAP(0, 0, 1) "]"),
-	  "the config asks for a new user namespace, but linux.gidMappings is empty: nobody in it would have an id",
+	  "the config asks for a new user namespace, but linux.gidMappings is empty: nobody in it "
+	  "would have an id",
 	  "/linux/namespaces/1" },
-	{ USERNS("'uidMappings':[" MAP(0, 0, 0) "]," GIDS), "linux.uidMappings[0].size is 0: it maps no id",
-	  "/linux/uidMappings/0/size" },
+	{ USERNS("'uidMappings':[" MAP(0, 0, 0) "]," GIDS),
+	  "linux.uidMappings[0].size is 0: it maps no id", "/linux/uidMappings/0/size" },
 	{ USERNS("'uidMappings':[" MAP(1, 0, 4294967295) "]," GIDS),
 	  "linux.uidMappings[0] maps 4294967295 ids from 1, beyond the last id 4294967294",
 	  "/linux/uidMappings/0" },
@@ -135,17 +151,22 @@ static const struct refusal linux_[] = {
 	  "linux.uidMappings[1] maps an id that linux.uidMappings[0] maps already",
 	  "/linux/uidMappings/1" },
 	{ LINUX("'timeOffsets':{'boottime':{'secs':1}}"),
-	  "linux.timeOffsets is set, but the config asks for no time namespace", "/linux/timeOffsets" },
-	{ LINUX("'namespaces':[{'type':'time','path':'/proc/1/ns/time'}],'timeOffsets':{'monotonic':{}}"),
-	  "linux.timeOffsets is set, but the time namespace is the existing \"/proc/1/ns/time\": only a new one takes offsets",
+	  "linux.timeOffsets is set, but the config asks for no time namespace",
+	  "/linux/timeOffsets" },
+	{ LINUX("'namespaces':[{'type':'time','path':'/proc/1/ns/"
+		"time'}],'timeOffsets':{'monotonic':{}}"),
+	  "linux.timeOffsets is set, but the time namespace is the existing \"/proc/1/ns/time\": "
+	  "only a new one takes offsets",
 	  "/linux/timeOffsets" },
 	{ LINUX("'maskedPaths':['/proc/kcore']"),
-	  "linux.maskedPaths is set, but the config asks for no mount namespace", "/linux/maskedPaths" },
+	  "linux.maskedPaths is set, but the config asks for no mount namespace",
+	  "/linux/maskedPaths" },
 	{ LINUX("'readonlyPaths':['/proc/sys']"),
 	  "linux.readonlyPaths is set, but the config asks for no mount namespace",
 	  "/linux/readonlyPaths" },
 	{ LINUX("'netDevices':{'eth0':{}}"),
-	  "linux.netDevices is set, but the config asks for no network namespace", "/linux/netDevices" },
+	  "linux.netDevices is set, but the config asks for no network namespace",
+	  "/linux/netDevices" },
 	{ LINUX(ALL_NS ",'netDevices':{'eth0':{'name':'abcdefghijklmnop'}}"),
 	  "linux.netDevices[\"eth0\"].name is \"abcdefghijklmnop\", which has more than 15 bytes",
 	  "/linux/netDevices/eth0/name" },
@@ -156,14 +177,17 @@ static const struct refusal linux_[] = {
 	  "linux.netDevices[\"eth0\"].name is \"..\", which is no name for a network device",
 	  "/linux/netDevices/eth0/name" },
 	{ LINUX(ALL_NS ",'netDevices':{'eth0':{'name':'e%d%d'}}"),
-	  "linux.netDevices[\"eth0\"].name is \"e%d%d\", which has a % that is not the one %d the kernel replaces",
+	  "linux.netDevices[\"eth0\"].name is \"e%d%d\", which has a % that is not the one %d the "
+	  "kernel replaces",
 	  "/linux/netDevices/eth0/name" },
 	{ LINUX(ALL_NS ",'netDevices':{'a/b':{'name':'eth0'}}"),
 	  "linux.netDevices[\"a/b\"] is no name for a network device", "/linux/netDevices" },
 	{ LINUX(ALL_NS ",'netDevices':{'eth0':{'name':'lan'},'lan':{}}"),
-	  "linux.netDevices gives both \"eth0\" and \"lan\" the name \"lan\"", "/linux/netDevices/lan" },
+	  "linux.netDevices gives both \"eth0\" and \"lan\" the name \"lan\"",
+	  "/linux/netDevices/lan" },
 	{ LINUX("'cgroupsPath':'/a\\nb'"),
-	  "linux.cgroupsPath is \"/a\\x0ab\": the name of a cgroup has no newline", "/linux/cgroupsPath" },
+	  "linux.cgroupsPath is \"/a\\x0ab\": the name of a cgroup has no newline",
+	  "/linux/cgroupsPath" },
 	{ LINUX("'intelRdt':{'closID':'a/b'}"),
 	  "linux.intelRdt.closID is \"a/b\", not the name of one group or \"/\"",
 	  "/linux/intelRdt/closID" },
@@ -174,7 +198,8 @@ static const struct refusal linux_[] = {
 	  "linux.intelRdt.memBwSchema is \"L3:0=f\", not one line that begins with \"MB:\"",
 	  "/linux/intelRdt/memBwSchema" },
 	{ LINUX("'intelRdt':{'memBwSchema':'MB:0=10\\nL3:0=f'}"),
-	  "linux.intelRdt.memBwSchema is \"MB:0=10\\x0aL3:0=f\", not one line that begins with \"MB:\"",
+	  "linux.intelRdt.memBwSchema is \"MB:0=10\\x0aL3:0=f\", not one line that begins with "
+	  "\"MB:\"",
 	  "/linux/intelRdt/memBwSchema" },
 	{ LINUX("'intelRdt':{'schemata':['L3:0=f','a\\nb']}"),
 	  "linux.intelRdt.schemata[1] is \"a\\x0ab\", not one line", "/linux/intelRdt/schemata/1" },
@@ -186,7 +211,8 @@ static const struct refusal linux_[] = {
 	  "/linux/memoryPolicy/nodes" },
 	{ LINUX("'memoryPolicy':{'mode':'MPOL_INTERLEAVE','nodes':''}"),
 	  "linux.memoryPolicy names no nodes, but its mode needs some", "/linux/memoryPolicy" },
-	{ LINUX("'memoryPolicy':{'mode':'MPOL_BIND','nodes':'0','flags':['MPOL_F_STATIC_NODES','MPOL_F_RELATIVE_NODES']}"),
+	{ LINUX("'memoryPolicy':{'mode':'MPOL_BIND','nodes':'0','flags':['MPOL_F_STATIC_NODES','"
+		"MPOL_F_RELATIVE_NODES']}"),
 	  "linux.memoryPolicy.flags has both MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES",
 	  "/linux/memoryPolicy/flags" },
 };
@@ -197,16 +223,19 @@ Test(spec_validate_refusals, linux_object)
 }
 
 #define HOST_SYSCTL(key) \
-	"sysctl \"" key "\" belongs to no namespace: it would change the host", "/linux/sysctl/" key
+	"sysctl \"" key "\" belongs to no namespace: it would change the host", "/linux/" \
+										"sysctl/" key
 #define NO_SYSCTL(key) "sysctl \"" key "\" is no name below /proc/sys"
 #define NO_NS(key, ns) \
 	"sysctl \"" key "\" belongs to the " ns \
-	" namespace, and the config asks for none: it would change the host", "/linux/sysctl/" key
+	" namespace, and the config asks for none: it would change the host", \
+		"/linux/sysctl/" key
 
 static const struct refusal sysctl[] = {
 	{ LINUX(ALL_NS ",'sysctl':{'kernel.panic':'1'}"), HOST_SYSCTL("kernel.panic") },
 	{ LINUX(ALL_NS ",'sysctl':{'vm.swappiness':'1'}"), HOST_SYSCTL("vm.swappiness") },
-	{ LINUX(ALL_NS ",'sysctl':{'kernel.core_pattern':'|/x'}"), HOST_SYSCTL("kernel.core_pattern") },
+	{ LINUX(ALL_NS ",'sysctl':{'kernel.core_pattern':'|/x'}"),
+	  HOST_SYSCTL("kernel.core_pattern") },
 	{ LINUX(ALL_NS ",'sysctl':{'kernel.shm':'1'}"), HOST_SYSCTL("kernel.shm") },
 	{ LINUX(ALL_NS ",'sysctl':{'net':'1'}"), HOST_SYSCTL("net") },
 	{ LINUX(ALL_NS ",'sysctl':{'network.x':'1'}"), HOST_SYSCTL("network.x") },
@@ -246,7 +275,8 @@ Test(spec_validate_refusals, sysctl_stays_in_the_containers_namespaces)
 
 static const struct refusal seccomp[] = {
 	{ LINUX("'seccomp':{'defaultAction':'SCMP_ACT_NOTIFY','listenerPath':'/s'}"),
-	  "linux.seccomp.defaultAction is \"SCMP_ACT_NOTIFY\": every call would wait for the listener, also those that reach it",
+	  "linux.seccomp.defaultAction is \"SCMP_ACT_NOTIFY\": every call would wait for the "
+	  "listener, also those that reach it",
 	  "/linux/seccomp/defaultAction" },
 	{ SECCOMP("'listenerMetadata':'x'"),
 	  "linux.seccomp.listenerMetadata is set, but there is no listenerPath to send it to",
@@ -255,10 +285,12 @@ static const struct refusal seccomp[] = {
 	  "linux.seccomp.syscalls[1] has action SCMP_ACT_NOTIFY, but there is no listenerPath",
 	  "/linux/seccomp/syscalls/1/action" },
 	{ NOTIFY("'mkdir','write'", ",'listenerPath':'/s'"),
-	  "linux.seccomp.syscalls[1] has action SCMP_ACT_NOTIFY for write, which the runtime needs to hand the listener over",
+	  "linux.seccomp.syscalls[1] has action SCMP_ACT_NOTIFY for write, which the runtime needs "
+	  "to hand the listener over",
 	  "/linux/seccomp/syscalls/1/names" },
 	{ NOTIFY("'sendmsg'", ",'listenerPath':'/s'"),
-	  "linux.seccomp.syscalls[1] has action SCMP_ACT_NOTIFY for sendmsg, which the runtime needs to hand the listener over",
+	  "linux.seccomp.syscalls[1] has action SCMP_ACT_NOTIFY for sendmsg, which the runtime "
+	  "needs to hand the listener over",
 	  "/linux/seccomp/syscalls/1/names" },
 };
 
@@ -269,7 +301,8 @@ Test(spec_validate_refusals, seccomp_listener)
 
 static const struct refusal resources[] = {
 	{ RES("'cpu':{'quota':1000,'burst':1001}"),
-	  "linux.resources.cpu.burst is 1001, above the quota of 1000: a burst is at most one quota",
+	  "linux.resources.cpu.burst is 1001, above the quota of 1000: a burst is at most one "
+	  "quota",
 	  "/linux/resources/cpu/burst" },
 };
 
@@ -285,8 +318,8 @@ static const struct refusal vm[] = {
 	{ VM("'image':null"), "vm.kernel.path is missing", "/vm/kernel/path" },
 	{ VM("'kernel':{'path':'vmlinuz'}"), "vm.kernel.path is \"vmlinuz\", not an absolute path",
 	  "/vm/kernel/path" },
-	{ VM("'kernel':{'path':'/k','initrd':'i'}"), "vm.kernel.initrd is \"i\", not an absolute path",
-	  "/vm/kernel/initrd" },
+	{ VM("'kernel':{'path':'/k','initrd':'i'}"),
+	  "vm.kernel.initrd is \"i\", not an absolute path", "/vm/kernel/initrd" },
 	{ VM(KERNEL "'hypervisor':{'parameters':['x']}"), "vm.hypervisor.path is missing",
 	  "/vm/hypervisor/path" },
 	{ VM(KERNEL "'image':{'format':'raw'}"), "vm.image.path is missing", "/vm/image/path" },
@@ -312,19 +345,23 @@ Test(spec_validate_refusals, vm_rules_are_asked_of_a_vm_only)
 		expect_refused(&vm[i], spec_validate_vm(spec, &error));
 		arena_release(&arena);
 	}
-	cr_assert_eq(spec_validate_vm(good(VM(KERNEL "'hwConfig':{'vcpus':2,'memory':268435456}")), &error), 0);
+	cr_assert_eq(spec_validate_vm(good(VM(KERNEL "'hwConfig':{'vcpus':2,'memory':268435456}")),
+				      &error),
+		     0);
 	cr_assert_eq(spec_validate_vm(good(TOP("'x':1")), &error), 0);
 }
 
 Test(spec_validate_refusals, hints_name_the_remedy)
 {
-	struct spec *spec;
+	struct spec *spec = NULL;
 
 	take(TOP("'hostname':'web'"), &spec);
-	cr_assert_str_eq(error.hint, "add {\"type\": \"uts\"} to linux.namespaces, or remove hostname");
-	take(LINUX("'maskedPaths':['/proc/kcore']"), &spec);
 	cr_assert_str_eq(error.hint,
-			 "add {\"type\": \"mount\"} to linux.namespaces, or remove linux.maskedPaths");
+			 "add {\"type\": \"uts\"} to linux.namespaces, or remove hostname");
+	take(LINUX("'maskedPaths':['/proc/kcore']"), &spec);
+	cr_assert_str_eq(
+		error.hint,
+		"add {\"type\": \"mount\"} to linux.namespaces, or remove linux.maskedPaths");
 	take(LINUX(ALL_NS ",'sysctl':{'kernel.hostname':'x'}"), &spec);
 	cr_assert_str_eq(error.hint, "remove the sysctl and set hostname");
 }
@@ -335,11 +372,15 @@ static const struct refusal processes[] = {
 	{ "{'args':['a'],'user':{'uid':0,'gid':0}}", "cwd is missing", "" },
 	{ "{'cwd':'x','args':['a'],'user':{'uid':0,'gid':0}}", "cwd is \"x\", not an absolute path",
 	  "/cwd" },
-	{ "{'cwd':'/','user':{'uid':0,'gid':0}}", "args is empty: there is no program to run", "/args" },
+	{ "{'cwd':'/','user':{'uid':0,'gid':0}}", "args is empty: there is no program to run",
+	  "/args" },
 	{ "{'cwd':'/','args':['a'],'user':{'uid':0,'gid':0},'env':['A']}",
 	  "env[0] is \"A\", not NAME=value", "/env/0" },
-	{ "{'cwd':'/','args':['a'],'user':{'uid':0,'gid':0},'rlimits':[{'type':'RLIMIT_AS','soft':3,'hard':2}]}",
-	  "rlimits[0] (RLIMIT_AS) has a soft limit of 3, above its hard limit of 2", "/rlimits/0/soft" },
+	{ "{'cwd':'/"
+	  "','args':['a'],'user':{'uid':0,'gid':0},'rlimits':[{'type':'RLIMIT_AS','soft':3,'hard':"
+	  "2}]}",
+	  "rlimits[0] (RLIMIT_AS) has a soft limit of 3, above its hard limit of 2",
+	  "/rlimits/0/soft" },
 };
 
 Test(spec_validate_refusals, a_bare_process_keeps_the_same_rules)
@@ -350,7 +391,8 @@ Test(spec_validate_refusals, a_bare_process_keeps_the_same_rules)
 		char *text = unquote(processes[i].json, &n);
 
 		error = ERROR_INIT;
-		expect_refused(&processes[i], spec_parse_process(text, n, &arena, NULL, &p, &error));
+		expect_refused(&processes[i],
+			       spec_parse_process(text, n, &arena, NULL, &p, &error));
 		free(text);
 	}
 }
@@ -358,8 +400,8 @@ Test(spec_validate_refusals, a_bare_process_keeps_the_same_rules)
 static const struct refusal bare_resources[] = {
 	{ "1", "the resources document is 1, not an object", "" },
 	{ "{'memory':[]}", "memory is an array, not an object", "/memory" },
-	{ "{'cpu':{'quota':10,'burst':20}}", "cpu.burst is 20, above the quota of 10: a burst is at most one quota",
-	  "/cpu/burst" },
+	{ "{'cpu':{'quota':10,'burst':20}}",
+	  "cpu.burst is 20, above the quota of 10: a burst is at most one quota", "/cpu/burst" },
 };
 
 Test(spec_validate_refusals, bare_resources_keep_the_same_rules)
