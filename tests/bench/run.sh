@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh BINARY [-n ROUNDS] [-w WORKLOAD,…] [--json FILE] [--strict] [--where WORKLOAD]
+#
+# What `make bench` runs: builds the floor and the measuring programs beside BINARY, finds
+# the other runtimes that are on this machine, and hands all to bench.py.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+
+case ${1--h} in
+-*)
+	sed -n '4,7s/^# \{0,1\}//p' "$0"
+	exit 2
+	;;
+esac
+binary=$(realpath "$1")
+shift
+build=$(dirname "$binary")
+out=$build/tests/bench
+mkdir -p "$out"
+
+flags="-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Werror"
+bare="-nostdlib -ffreestanding -fno-stack-protector"
+# shellcheck disable=SC2086
+{
+	${CC:-gcc} $flags -static -o "$out/floor" "$here/floor.c"
+	${CC:-gcc} $flags -static -o "$out/stopwatch" "$here/stopwatch.c"
+	${CC:-gcc} $flags -static $bare -o "$out/true" "$here/inmate.c"
+	${CC:-gcc} $flags -static $bare -DPAUSE -o "$out/pause" "$here/inmate.c"
+}
+runtimes=("floor=$out/floor")
+
+# musl-gcc sees no kernel headers; they come last, so that musl's own win.
+headers="-idirafter /usr/include -idirafter /usr/include/$(${CC:-gcc} -print-multiarch)"
+# shellcheck disable=SC2086
+if command -v musl-gcc >/dev/null && musl-gcc $flags -static $headers -o "$out/floor-musl" "$here/floor.c"; then
+	runtimes+=("floor-musl=$out/floor-musl")
+fi
+
+runtimes+=("bulkhead=$binary")
+static=$build/static/bulkhead
+if ${MAKE:-make} -s --no-print-directory -C "$top" B="$(realpath --relative-to="$top" "$build")/static" \
+	STATIC=1 all >"$out/static.log" 2>&1; then
+	runtimes+=("bulkhead-static=$static")
+else
+	echo "n/a: bulkhead-static does not build, see $out/static.log"
+fi
+
+for other in crun runc; do
+	path=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v $other) && runtimes+=("$other=$path")
+done
+
+exec python3 -B "$here/bench.py" "$@" "$out" "${runtimes[@]}"
