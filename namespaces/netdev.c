@@ -130,9 +130,11 @@ static int request_run(struct link *l, struct request *req, mnl_cb_t on_answer, 
 {
 	_Alignas(NLMSG_ALIGNTO) char answer[ANSWER_SIZE];
 	unsigned port = l->mnl->socket_get_portid(l->nl);
+	/* Both bits: one of them alone is NLM_F_REPLACE in a request that sets something. */
+	bool is_dump = (req->head->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
 
 	req->head->nlmsg_seq = ++l->seq;
-	req->head->nlmsg_flags |= req->head->nlmsg_flags & NLM_F_DUMP ? 0 : NLM_F_ACK;
+	req->head->nlmsg_flags |= is_dump ? 0 : NLM_F_ACK;
 	if (l->mnl->socket_sendto(l->nl, req->head, req->head->nlmsg_len) < 0)
 		return -errno;
 	for (;;) {
