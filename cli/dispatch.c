@@ -142,8 +142,12 @@ static int check_count(const struct cli_verb *verb, int n, struct error *err)
 static int parse_command(struct cli *cli, const struct cli_verb *verb, char **argv,
 			 struct error *err)
 {
-	if (verb->flags & VERB_UNPARSED)
+	if (verb->flags & VERB_UNPARSED) {
+		for (char **p = argv; *p; p++)
+			if (!strcmp(*p, "--help") || !strcmp(*p, "-h"))
+				cli->args.help = true;
 		return 0;
+	}
 
 	enum cli_order order = verb->flags & VERB_ENDS_AT_ID ? CLI_STOP_AT_FIRST : CLI_PERMUTE;
 	int r = cli_parse(verb->options, verb->n_options, order, argv, cli->arena, &cli->args, err);
