@@ -39,6 +39,7 @@ struct setup {
 	char *const *env;
 	int image;  /* 0: stub_open() */
 	int procfs; /* for p=, 0: none */
+	int gate, status; /* instead of a socket, 0: none */
 	bool pid1;
 	const struct sock_fprog *filter;
 };
@@ -80,7 +81,8 @@ static struct run start(const struct setup *s)
 
 	cr_assert(pid >= 0, "clone: %s", strerror(errno));
 	if (pid == 0)
-		child(s, image, gate[1], status[1], out[1]);
+		child(s, image, s->gate ? s->gate : gate[1], s->status ? s->status : status[1],
+		      out[1]);
 	close(status[1]);
 	close(gate[1]);
 	close(out[1]);
@@ -187,6 +189,38 @@ Test(stub, one_socket_may_be_gate_and_status)
 	cr_assert(write(r.status, "x", 1) == 1);
 	cr_expect(read_report(&r).err == ENOENT);
 	cr_expect(finish(&r) == STUB_EXIT_NOT_FOUND);
+}
+
+/* What create leaves to start: two fifos that the stub itself holds open at both ends. */
+Test(stub, a_report_through_a_fifo_waits_for_its_reader)
+{
+	char dir[] = "/tmp/stub-test-XXXXXX", text[64];
+	char *argv[] = { "/nonexistent", "x", NULL };
+	struct stub_report report = { 0 };
+
+	cr_assert(mkdtemp(dir));
+	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert(mkfifoat(at, "go", 0600) == 0 && mkfifoat(at, "status", 0600) == 0);
+	int go = openat(at, "go", O_RDWR | O_CLOEXEC);
+	int status = openat(at, "status", O_RDWR | O_CLOEXEC);
+	struct run r = start(&(struct setup){
+		.control = HELD " w=1", .argv = argv, .gate = go, .status = status });
+
+	close(go);
+	close(status);
+	wait_until_asleep(r.pid);
+	go = openat(at, "go", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	status = openat(at, "status", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	cr_assert(go >= 0 && status >= 0);
+	cr_assert(write(go, "x", 1) == 1);
+	usleep(100000); /* time enough for the stub to take back what it wrote */
+	cr_expect(waitpid(r.pid, NULL, WNOHANG) == 0);
+	cr_expect(read(status, &report, sizeof(report)) == sizeof(report));
+	cr_expect(report.magic == STUB_REPORT_MAGIC && report.err == ENOENT);
+	kill(r.pid, SIGTERM);
+	cr_expect(finish(&r) == 128 + SIGTERM);
+	snprintf(text, sizeof(text), "rm -r %s", dir);
+	cr_assert(system(text) == 0);
 }
 
 Test(stub, ends_quietly_when_the_gate_closes_or_says_something_else)

@@ -614,10 +614,11 @@ Test(seccomp_load, the_privilege_kept_for_the_load_is_gone_afterwards)
 	}
 }
 
-static int do_nothing(void *data)
+/* By number: a sanitizer's _exit() makes calls of its own. */
+static int leave_at_once(void *data)
 {
 	(void)data;
-	return 0;
+	return (int)syscall(SYS_exit_group, 0);
 }
 
 Test(seccomp_load, with_no_new_privs_the_filter_sees_no_call_of_ours)
@@ -630,7 +631,7 @@ Test(seccomp_load, with_no_new_privs_the_filter_sees_no_call_of_ours)
 	for (int uid = 0; uid < 2; uid++) {
 		struct spec_process spec = process(uid ? 1000 : 0, true, uid ? &caps : NULL);
 		struct proc_plan plan = plan_of(&spec, &p);
-		struct child c = child_start(&plan, &(struct child_how){ .instead = do_nothing });
+		struct child c = child_start(&plan, &(struct child_how){ .instead = leave_at_once });
 
 		cr_assert(c.applied == 0, "%s", c.err.text);
 		cr_expect(child_finish(&c) == 0);
