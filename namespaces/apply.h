@@ -11,6 +11,8 @@
 
 #include "namespaces/plan.h"
 
+struct mount_attr; /* sys.h */
+
 /* "/mounts/3", or nothing for a mount of the runtime's own. */
 void ns_mount_at(const struct ns_mount *m, struct error *err);
 
@@ -38,8 +40,14 @@ bool ns_place_is_fresh(const struct ns_plan *plan, const struct ns_place *place)
  */
 int ns_attach(struct ns_plan *plan, struct ns_mount *m, int fd, bool dir, struct error *err);
 
-/* Applies m's propagation options in their order. */
-int ns_propagate(const struct ns_mount *m, int fd, struct error *err);
+/* Applies m's propagation options in their order, as far as they change anything. */
+int ns_propagate(const struct ns_plan *plan, const struct ns_mount *m, int fd, struct error *err);
+
+/*
+ * Will m, attached where the plan has it, be private unless it is told
+ * otherwise? Then "private" can be set before, in the same call as the clone.
+ */
+bool ns_lands_on_private(const struct ns_plan *plan, const struct ns_mount *m);
 
 /* mount_fs.c (child) */
 int ns_mount_fs(struct ns_plan *plan, struct ns_mount *m, const char *type, struct error *err);

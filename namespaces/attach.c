@@ -211,12 +211,37 @@ int ns_attach(struct ns_plan *plan, struct ns_mount *m, int fd, bool dir, struct
 	return r;
 }
 
-int ns_propagate(const struct ns_mount *m, int fd, struct error *err)
+/*
+ * The kernel makes a mount shared when it lands on a shared one, and leaves it
+ * alone otherwise. Conservative: false when in doubt.
+ */
+bool ns_lands_on_private(const struct ns_plan *plan, const struct ns_mount *m)
 {
+	if (m->place.parent < 0)
+		return true; /* the root is private until the very end */
+	if (plan->newest_linked >= 0)
+		return false; /* who knows where it lands */
+
+	const struct ns_mount *parent = &plan->mounts[m->place.parent];
+
+	if (parent->n_prop > 0)
+		return parent->n_prop == 1 && parent->prop[0].type == MS_PRIVATE;
+	return (parent->kind != NS_MOUNT_BIND || !plan->keep_host_peers) &&
+	       ns_lands_on_private(plan, parent);
+}
+
+int ns_propagate(const struct ns_plan *plan, const struct ns_mount *m, int fd, struct error *err)
+{
+	/* A new filesystem is private from the start. */
+	bool is_private = m->kind == NS_MOUNT_FS && ns_lands_on_private(plan, m);
+
 	for (size_t i = 0; i < m->n_prop; i++) {
 		struct mount_attr attr = { .propagation = m->prop[i].type };
 		unsigned flags = AT_EMPTY_PATH | (m->prop[i].recursive ? AT_RECURSIVE : 0);
 
+		if (is_private && m->prop[i].type == MS_PRIVATE)
+			continue;
+		is_private = false;
 		if (sys_mount_setattr(fd, "", flags, &attr) < 0)
 			return error_set(err, errno, "set propagation of %s", m->place.path);
 	}

@@ -47,6 +47,7 @@ static int check_same(struct ns_entry *ns, enum spec_ns_kind kind, struct error 
 	char self[32];
 
 	snprintf(self, sizeof(self), "/proc/self/ns/%s", procfs_name(kind));
+	/* path-ok: the host's /proc */
 	if (fstat(ns->fd, &theirs) < 0 || stat(self, &ours) < 0)
 		return error_set(err, errno, "stat %s and %s", ns->path, self);
 	ns->same = theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
@@ -55,7 +56,7 @@ static int check_same(struct ns_entry *ns, enum spec_ns_kind kind, struct error 
 
 static int open_one(struct ns_entry *ns, enum spec_ns_kind kind, struct error *err)
 {
-	/* O_NONBLOCK: the path may be a fifo, whose open would wait for ever. */
+	/* O_NONBLOCK: it may be a fifo, whose open would wait for ever. path-ok: a path of the host. */
 	ns->fd = open(ns->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	int r = ns->fd < 0 ? error_set(err, errno, "open %s namespace %s", spec_ns_name(kind), ns->path)

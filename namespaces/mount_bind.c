@@ -92,30 +92,11 @@ static int idmap_tree(const struct ns_mount *m, int fd, int userns_fd, struct er
 	return -code;
 }
 
-/*
- * Propagation that cuts ties can be set before the mount is attached, in the
- * same call as the clone, and it stays: the kernel makes a mount shared only
- * when it lands on a shared one.
- */
-static bool lands_on_private(const struct ns_plan *plan, const struct ns_mount *m)
-{
-	if (m->place.parent < 0)
-		return true; /* the root is private until the very end */
-
-	const struct ns_mount *parent = &plan->mounts[m->place.parent];
-
-	if (plan->newest_linked >= 0)
-		return false; /* who knows where it lands */
-	if (parent->n_prop > 0)
-		return parent->n_prop == 1 && parent->prop[0].type == MS_PRIVATE;
-	return (parent->kind != NS_MOUNT_BIND || !plan->keep_host_peers) &&
-	       lands_on_private(plan, parent);
-}
-
+/* Only what is cloned can be cut off early: the whole tree, or its single mount. */
 static bool is_early_private(const struct ns_plan *plan, const struct ns_mount *m)
 {
 	return m->n_prop == 1 && m->prop[0].type == MS_PRIVATE &&
-	       m->prop[0].recursive == m->recursive && lands_on_private(plan, m);
+	       (m->prop[0].recursive || !m->recursive) && ns_lands_on_private(plan, m);
 }
 
 static int clone_source(struct ns_plan *plan, const struct ns_mount *m, struct error *err)
@@ -200,7 +181,7 @@ int ns_mount_bind(struct ns_plan *plan, struct ns_mount *m, struct error *err)
 	int r = ns_attach(plan, m, fd, S_ISDIR(st.st_mode), err);
 
 	if (r == 0 && !early)
-		r = ns_propagate(m, fd, err);
+		r = ns_propagate(plan, m, fd, err);
 	return r;
 }
 
@@ -222,6 +203,6 @@ int ns_remount(struct ns_plan *plan, struct ns_mount *m, struct error *err)
 	if (r == 0 && (m->rec_attr.set | m->rec_attr.clear))
 		r = ns_set_attr(fd, AT_RECURSIVE, &m->rec_attr, m->place.path, err);
 	if (r == 0)
-		r = ns_propagate(m, fd, err);
+		r = ns_propagate(plan, m, fd, err);
 	return r;
 }

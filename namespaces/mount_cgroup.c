@@ -52,6 +52,7 @@ static int open_host_tree(struct error *err)
 	static const char *const places[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		/* path-ok: a path of the host, before its root is left */
 		auto_close int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
 		struct statfs fs;
 
@@ -87,7 +88,7 @@ static int bind_tree(struct ns_plan *plan, struct ns_mount *m, const char *dir, 
 	if (r == 0)
 		r = ns_attach(plan, m, fd, true, err);
 	if (r == 0)
-		r = ns_propagate(m, fd, err);
+		r = ns_propagate(plan, m, fd, err);
 	return r;
 }
 

@@ -159,7 +159,7 @@ int ns_mount_fs(struct ns_plan *plan, struct ns_mount *m, const char *type, stru
 	if (r == 0)
 		r = ns_attach(plan, m, fd, true, err);
 	if (r == 0)
-		r = ns_propagate(m, fd, err);
+		r = ns_propagate(plan, m, fd, err);
 	return r;
 }
 

@@ -402,6 +402,7 @@ int ns_move_net_devices(const struct ns_plan *plan, pid_t pid, struct error *err
 		return error_wrap(err, r, "cannot move network devices");
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 
+	/* path-ok: the host's /proc */
 	auto_close int netns = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (netns < 0)

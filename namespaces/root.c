@@ -39,6 +39,7 @@ static int open_root_dir(const struct ns_plan *plan, struct error *err)
 	int fd = open_plain(AT_FDCWD, plan->root_path);
 
 	if (fd < 0 && errno == ELOOP && plan->root_is_relative) {
+		/* path-ok: the bundle is the caller's, wherever its path leads */
 		auto_close int bundle = open(plan->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 		fd = bundle < 0 ? -1 : open_plain(bundle, plan->spec->root.path);

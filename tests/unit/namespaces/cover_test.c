@@ -298,3 +298,87 @@ Test(ns_cover, a_shared_root_is_a_peer_group_of_its_own)
 	box_has_not(&box, "shared:");
 	box_has_not(&box, "master:");
 }
+
+/* A "host" of our own: a mount namespace with one shared tmpfs, in which the bundle lies. */
+static void make_shared_host(void)
+{
+	struct mount_attr private = { .propagation = MS_PRIVATE }, shared = { .propagation = MS_SHARED };
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)), 0);
+	cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
+
+	int fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+
+	cr_assert_eq(move_mount(fd, "", AT_FDCWD, box.dir, MOVE_MOUNT_F_EMPTY_PATH), 0);
+	cr_assert_eq(mount_setattr(fd, "", AT_EMPTY_PATH, &shared, sizeof(shared)), 0);
+	close(fd);
+	close(fs);
+	box_mkdir(&box, "rootfs");
+	box_mkdir(&box, "vol");
+	box_mkdir(&box, "vol/sub");
+}
+
+static void mount_in_volume(void)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		_exit(95);
+	if (move_mount(fsmount(fs, FSMOUNT_CLOEXEC, 0), "", AT_FDCWD, "/vol/sub",
+		       MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		_exit(94);
+	box_say("mounted\n");
+}
+
+/* Does the "host" see a mount on a path of the bundle? */
+static bool host_sees(const char *name)
+{
+	static char text[65536];
+	char path[300];
+	int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	ssize_t n, used = 0;
+
+	while ((n = read(fd, text + used, sizeof(text) - 1 - (size_t)used)) > 0)
+		used += n;
+	text[used] = '\0';
+	close(fd);
+	snprintf(path, sizeof(path), " %s/%s ", box.dir, name);
+	return strstr(text, path) != NULL;
+}
+
+static void run_on_shared_host(const char *propagation)
+{
+	char linux_[512];
+
+	make_shared_host();
+	snprintf(linux_, sizeof(linux_), NS_PLAIN "%s", propagation);
+	box_ok(&box, box_run(&box, config(PROC "," MOUNT("/vol", "none", "vol", "\"rbind\",\"rshared\""),
+					  linux_), mount_in_volume));
+	box_has(&box, "mounted\n");
+	cr_expect_not(host_sees("rootfs"), "the container's root is mounted on the host");
+	cr_expect_not(host_sees("rootfs/proc"), "the container's /proc is mounted on the host");
+	cr_expect_not(host_sees("rootfs/vol"), "the container's volume is mounted on the host");
+}
+
+static void drop_shared_host(void)
+{
+	cr_expect_eq(umount2(box.dir, MNT_DETACH), 0);
+}
+
+Test(ns_cover, a_shared_volume_reaches_the_host_when_the_root_is_shared)
+{
+	box_need_root();
+	run_on_shared_host(",\"rootfsPropagation\":\"rshared\"");
+	cr_expect(host_sees("vol/sub"), "the mount made in the volume did not reach the host");
+	drop_shared_host();
+}
+
+Test(ns_cover, by_default_no_mount_of_the_container_reaches_the_host)
+{
+	box_need_root();
+	run_on_shared_host("");
+	cr_expect_not(host_sees("vol/sub"), "the mount made in the volume reached the host");
+	drop_shared_host();
+}
