@@ -54,6 +54,9 @@ int cg_require_controllers(const struct cg_host *host, unsigned available,
 /* "process 123 (sleep, state D, in do_nanosleep)" for the first process found in the subtree; "" when there is none. */
 const char *cg_culprit(int cg_fd, char *buf, size_t size);
 
+/* What cg_kill() does where there is no cgroup.kill. */
+int cg_kill_by_list(int cg_fd, struct error *err);
+
 /* Compares what was written with what the file says now. NULL, or what is wrong, for a message. */
 const char *cg_readback_fault(const char *file, const char *wrote, const char *now, char *buf,
 			      size_t size);

@@ -8,8 +8,10 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FREEZE_MS 500
 #define MAX_ROUNDS 100
@@ -33,7 +35,7 @@ static int kill_listed(int cg_fd, size_t *ret_n, struct error *err)
 }
 
 /* Frozen processes die of SIGKILL as well, so there is no thaw between the rounds; new ones are born frozen. */
-static int kill_by_list(int cg_fd, struct error *err)
+int cg_kill_by_list(int cg_fd, struct error *err)
 {
 	bool was_frozen = cg_is_frozen(cg_fd) == 1;
 	bool froze = !was_frozen && cg_freeze(cg_fd, true, FREEZE_MS, NULL) == 0;
@@ -55,10 +57,10 @@ int cg_kill(int cg_fd, struct error *err)
 {
 	int r = cg_write_text(cg_fd, "cgroup.kill", "1");
 
+	if (r == -ENODEV || (r == -ENOENT && faccessat(cg_fd, "cgroup.procs", F_OK, 0) < 0))
+		return 0; /* removed: nobody is left */
 	/* EOPNOTSUPP: a threaded group, whose threads are killed with their process. */
 	if (r == -ENOENT || r == -EOPNOTSUPP)
-		return kill_by_list(cg_fd, err);
-	if (r == -ENODEV)
-		return 0; /* removed: nobody is left */
+		return cg_kill_by_list(cg_fd, err);
 	return r < 0 ? error_set(err, -r, "write 1 to cgroup.kill") : 0;
 }

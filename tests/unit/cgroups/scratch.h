@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,6 +55,8 @@ static inline void scratch_open(struct scratch *s)
 		cr_skip_test("creating cgroups needs root");
 	if (cg_host_open(&s->host, &err) < 0)
 		cr_skip_test("no cgroup v2 tree on this host");
+	/* Orphans of the members come to us, not to a busy init. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	snprintf(s->path, sizeof(s->path), "bulkhead-test-%d", getpid());
 	s->fd = cg_create(&s->host, s->path, NULL, &made, &err);
 	cr_assert(s->fd >= 0, "%s", line_of(&err));
@@ -66,25 +69,35 @@ static inline void scratch_close(struct scratch *s)
 
 	cg_kill(s->fd, NULL);
 	close(s->fd);
-	while (waitpid(-1, NULL, WNOHANG) > 0)
+	while (waitpid(-1, NULL, 0) > 0)
 		;
 	cr_assert_eq(cg_remove(&s->host, s->path, 5000, &err), 0, "%s", line_of(&err));
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
 	cg_host_close(&s->host);
 }
 
-/* A child in the cgroup that runs `body` and exits with its result. */
+/* A child in the cgroup that runs `body` and exits with its result. It has joined when this returns. */
 static inline pid_t scratch_fork(const struct scratch *s, int (*body)(void))
 {
+	int fds[2];
+	char byte;
+
+	cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+
 	pid_t pid = fork();
 
 	cr_assert(pid >= 0);
 	if (pid == 0) {
+		/* A test that fails leaves nobody behind. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (cg_write_text(s->fd, "cgroup.procs", "0") < 0)
 			_exit(99);
+		close(fds[0]);
+		close(fds[1]);
 		_exit(body());
 	}
+	close(fds[1]);
+	cr_assert_eq(read(fds[0], &byte, 1), 0);
+	close(fds[0]);
 	return pid;
 }
 
