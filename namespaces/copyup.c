@@ -23,6 +23,7 @@
 #define MAX_DEPTH  128        /* each level holds two descriptors */
 #define CHUNK      (1u << 24)
 #define XATTR_LIST 4096
+#define ENTRIES_SIZE 8192 /* of one read of a directory; MAX_DEPTH of them fit a stack */
 
 static int copy_tree(int from, int to, unsigned depth);
 
@@ -142,32 +143,36 @@ static int copy_entry(int from_dir, int to_dir, const char *name, unsigned depth
 	}
 }
 
+/* What getdents64(2) fills in; no opendir(), which would allocate. */
+struct entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+
 static int copy_tree(int from, int to, unsigned depth)
 {
-	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_closedir DIR *dir = again < 0 ? NULL : fdopendir(again);
+	_Alignas(struct entry) char entries[ENTRIES_SIZE];
 
-	if (!dir) {
-		int code = errno;
-
-		if (again >= 0)
-			close(again);
-		return -code;
-	}
 	for (;;) {
-		errno = 0;
+		long n = syscall(SYS_getdents64, from, entries, sizeof(entries));
 
-		struct dirent *entry = readdir(dir);
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		for (long at = 0; at < n;) {
+			const struct entry *e = (const struct entry *)(entries + at);
 
-		if (!entry)
-			return -errno;
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
+			at += e->length;
+			if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
+				continue;
 
-		int r = copy_entry(from, to, entry->d_name, depth);
+			int r = copy_entry(from, to, e->name, depth);
 
-		if (r < 0)
-			return r;
+			if (r < 0)
+				return r;
+		}
 	}
 }
 
