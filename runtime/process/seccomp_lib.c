@@ -25,7 +25,7 @@ int proc_seccomp_lib_open(struct proc_seccomp_lib *ret, struct error *err)
 		.resolve = seccomp_syscall_resolve_name,
 		.resolve_arch = seccomp_syscall_resolve_name_arch,
 		.rule_add = seccomp_rule_add_array,
-		.export_bpf = (int (*)(scmp_filter_ctx, int))seccomp_export_bpf,
+		.export_bpf = seccomp_export_bpf,
 	};
 	return 0;
 }

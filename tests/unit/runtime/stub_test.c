@@ -29,15 +29,15 @@ enum { GATE = 100, STATUS = 101, PROCFS = 102, OUT = 103 };
 struct run {
 	pid_t pid;
 	int status; /* our end of s */
-	int gate;   /* our end of g, or -1 */
-	int out;    /* what the program prints */
+	int gate; /* our end of g, or -1 */
+	int out; /* what the program prints */
 };
 
 struct setup {
 	const char *control;
 	char *const *argv; /* argv[1…] of the stub */
 	char *const *env;
-	int image;  /* 0: stub_open() */
+	int image; /* 0: stub_open() */
 	int procfs; /* for p=, 0: none */
 	int gate, status; /* instead of a socket, 0: none */
 	bool pid1;
@@ -142,7 +142,8 @@ static struct stub_report read_report(const struct run *r)
 
 Test(stub, hands_on_arguments_and_environment_unchanged)
 {
-	char *argv[] = { "/bin/sh", "my own name", "-c", "echo \"$0|$1|$2|$A\"", "zero", "", "t w o", NULL };
+	char *argv[] = { "/bin/sh", "my own name", "-c", "echo \"$0|$1|$2|$A\"", "zero",
+			 "",	    "t w o",	   NULL };
 	char *env[] = { "A=with blank\tand tab", NULL };
 	struct run r = start(&(struct setup){ .control = SELF, .argv = argv, .env = env });
 	char text[256], byte;
@@ -155,7 +156,8 @@ Test(stub, hands_on_arguments_and_environment_unchanged)
 
 Test(stub, leaves_no_descriptor_of_ours_to_the_program)
 {
-	char *argv[] = { "/bin/sh", "sh", "-c", "for f in /proc/self/fd/1??; do echo $f; done", NULL };
+	char *argv[] = { "/bin/sh", "sh", "-c", "for f in /proc/self/fd/1??; do echo $f; done",
+			 NULL };
 	struct run r = start(&(struct setup){ .control = HELD " w=1", .argv = argv });
 	char text[256];
 
@@ -184,7 +186,8 @@ Test(stub, waits_until_released)
 Test(stub, one_socket_may_be_gate_and_status)
 {
 	char *argv[] = { "/nonexistent", "x", NULL };
-	struct run r = start(&(struct setup){ .control = "bulkhead-init g=101 s=101", .argv = argv });
+	struct run r =
+		start(&(struct setup){ .control = "bulkhead-init g=101 s=101", .argv = argv });
 
 	cr_assert(write(r.status, "x", 1) == 1);
 	cr_expect(read_report(&r).err == ENOENT);
@@ -272,8 +275,8 @@ Test(stub, as_pid_1_dies_of_the_signals_that_ask_it_to)
 	int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 
 	for (int i = 0; i < 4; i++) {
-		struct run r = start(&(struct setup){
-			.control = HELD " w=1", .argv = argv, .pid1 = true });
+		struct run r = start(
+			&(struct setup){ .control = HELD " w=1", .argv = argv, .pid1 = true });
 
 		wait_until_asleep(r.pid);
 		kill(r.pid, signals[i]);
@@ -296,15 +299,33 @@ Test(stub, the_program_starts_with_default_signal_actions)
 Test(stub, a_stranger_who_calls_it_gets_nothing)
 {
 	const char *controls[] = {
-		"", "x", "bulkhead-init", "bulkhead-init ", "bulkhead-initx s=101",
-		"bulkhead-init g=100", "bulkhead-init s=101 ", "bulkhead-init  s=101",
-		"bulkhead-init s=", "bulkhead-init s=1", "bulkhead-init s=-1", "bulkhead-init s=0101",
-		"bulkhead-init s=101x", "bulkhead-init s=9999999999", "bulkhead-init s=101 s=101",
-		"bulkhead-init s=101 w=2", "bulkhead-init s=101 w=1 w=1", "bulkhead-init s=101 p=102",
-		"bulkhead-init s=101 p=102 a=a", "bulkhead-init s=101 a=a l=x",
-		"bulkhead-init s=101 p=102 l=x", "bulkhead-init s=101 p=102 a=x l=x",
-		"bulkhead-init s=101 p=102 a=a l=", "bulkhead-init s=101 p=101 a=a l=x",
-		"bulkhead-init s=101 q=1", "bulkhead-init s=101 =", "bulkhead-init s=101 s",
+		"",
+		"x",
+		"bulkhead-init",
+		"bulkhead-init ",
+		"bulkhead-initx s=101",
+		"bulkhead-init g=100",
+		"bulkhead-init s=101 ",
+		"bulkhead-init  s=101",
+		"bulkhead-init s=",
+		"bulkhead-init s=1",
+		"bulkhead-init s=-1",
+		"bulkhead-init s=0101",
+		"bulkhead-init s=101x",
+		"bulkhead-init s=9999999999",
+		"bulkhead-init s=101 s=101",
+		"bulkhead-init s=101 w=2",
+		"bulkhead-init s=101 w=1 w=1",
+		"bulkhead-init s=101 p=102",
+		"bulkhead-init s=101 p=102 a=a",
+		"bulkhead-init s=101 a=a l=x",
+		"bulkhead-init s=101 p=102 l=x",
+		"bulkhead-init s=101 p=102 a=x l=x",
+		"bulkhead-init s=101 p=102 a=a l=",
+		"bulkhead-init s=101 p=101 a=a l=x",
+		"bulkhead-init s=101 q=1",
+		"bulkhead-init s=101 =",
+		"bulkhead-init s=101 s",
 		"/proc/self/exe",
 	};
 	char *argv[] = { "/bin/echo", "echo", "ran", NULL };
@@ -348,7 +369,9 @@ static void expect_label(const char *attr, const char *words, const char *expect
 	char *argv[] = { "/bin/sh", "sh", "-c", "ls /proc/self/fd | grep -c 102; true", NULL };
 
 	snprintf(path, sizeof(path), SELF " p=102 %s", words);
-	struct run r = start(&(struct setup){ .control = path, .argv = argv, .procfs = fd,
+	struct run r = start(&(struct setup){ .control = path,
+					      .argv = argv,
+					      .procfs = fd,
 					      .env = (char *[]){ "PATH=/bin:/usr/bin", NULL } });
 
 	read_all(r.out, text, sizeof(text));
@@ -379,8 +402,8 @@ Test(stub, a_label_that_cannot_be_written_stops_the_program)
 
 	cr_assert(mkdtemp(dir));
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct run r = start(&(struct setup){
-		.control = SELF " p=102 a=s l=x", .argv = argv, .procfs = fd });
+	struct run r = start(
+		&(struct setup){ .control = SELF " p=102 a=s l=x", .argv = argv, .procfs = fd });
 	struct stub_report report = read_report(&r);
 
 	cr_expect(report.step == STUB_STEP_LABEL && report.err == ENOENT);
@@ -400,33 +423,43 @@ Test(stub, a_label_that_cannot_be_written_stops_the_program)
 }
 
 /* Small filters by hand. The strict ones use a program that does not exist: a real one needs more. */
-#define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), \
-		  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define ERRNO(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), \
-		  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define ALLOW(nr) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ERRNO(nr) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 #define LOAD_NR BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
-#define KILL    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
-#define PASS    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+#define PASS BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 Test(stub, needs_no_call_that_its_header_does_not_name)
 {
-	struct sock_filter at_once[] = { LOAD_NR, ALLOW(SYS_execveat), ALLOW(SYS_fcntl),
-					 ALLOW(SYS_execve), ALLOW(SYS_write), ALLOW(SYS_read),
-					 ALLOW(SYS_exit_group), KILL };
-	struct sock_filter held[] = { LOAD_NR, ALLOW(SYS_execveat), ALLOW(SYS_fcntl),
-				      ALLOW(SYS_execve), ALLOW(SYS_write), ALLOW(SYS_read),
-				      ALLOW(SYS_exit_group), ALLOW(SYS_close),
-				      ALLOW(SYS_rt_sigaction), KILL };
+	struct sock_filter at_once[] = {
+		LOAD_NR,	  ALLOW(SYS_execveat), ALLOW(SYS_fcntl),      ALLOW(SYS_execve),
+		ALLOW(SYS_write), ALLOW(SYS_read),     ALLOW(SYS_exit_group), KILL
+	};
+	struct sock_filter held[] = { LOAD_NR,
+				      ALLOW(SYS_execveat),
+				      ALLOW(SYS_fcntl),
+				      ALLOW(SYS_execve),
+				      ALLOW(SYS_write),
+				      ALLOW(SYS_read),
+				      ALLOW(SYS_exit_group),
+				      ALLOW(SYS_close),
+				      ALLOW(SYS_rt_sigaction),
+				      KILL };
 	char *argv[] = { "/nonexistent", "x", NULL };
 	struct run r = start(&(struct setup){
-		.control = SELF, .argv = argv,
+		.control = SELF,
+		.argv = argv,
 		.filter = &(struct sock_fprog){ sizeof(at_once) / sizeof(*at_once), at_once } });
 
 	cr_expect(read_report(&r).err == ENOENT);
 	cr_expect(finish(&r) == STUB_EXIT_NOT_FOUND);
 
 	r = start(&(struct setup){
-		.control = HELD " w=1", .argv = argv,
+		.control = HELD " w=1",
+		.argv = argv,
 		.filter = &(struct sock_fprog){ sizeof(held) / sizeof(*held), held } });
 	cr_assert(write(r.gate, "x", 1) == 1);
 	cr_expect(read_report(&r).err == ENOENT);
@@ -436,9 +469,11 @@ Test(stub, needs_no_call_that_its_header_does_not_name)
 Test(stub, a_filter_without_fcntl_costs_the_report_only)
 {
 	struct sock_filter insns[] = { LOAD_NR, ERRNO(SYS_fcntl), PASS };
-	char *argv[] = { "/bin/sh", "sh", "-c", "for f in /proc/self/fd/1??; do echo $f; done", NULL };
+	char *argv[] = { "/bin/sh", "sh", "-c", "for f in /proc/self/fd/1??; do echo $f; done",
+			 NULL };
 	struct run r = start(&(struct setup){
-		.control = SELF, .argv = argv,
+		.control = SELF,
+		.argv = argv,
 		.filter = &(struct sock_fprog){ sizeof(insns) / sizeof(*insns), insns } });
 	char text[128];
 
@@ -452,7 +487,8 @@ Test(stub, a_filter_that_keeps_our_descriptors_open_stops_the_program)
 	struct sock_filter insns[] = { LOAD_NR, ERRNO(SYS_fcntl), ERRNO(SYS_close), PASS };
 	char *argv[] = { "/bin/echo", "echo", "ran", NULL };
 	struct run r = start(&(struct setup){
-		.control = SELF, .argv = argv,
+		.control = SELF,
+		.argv = argv,
 		.filter = &(struct sock_fprog){ sizeof(insns) / sizeof(*insns), insns } });
 	struct stub_report report = read_report(&r);
 

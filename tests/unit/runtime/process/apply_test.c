@@ -124,7 +124,9 @@ Test(apply, an_id_without_a_mapping_is_named)
 
 	cr_expect(c.applied == -EINVAL);
 	error_line(&c.err, line, sizeof(line));
-	cr_expect(strstr(line, "cannot set up what the process may do: set gid 7: invalid argument"), "%s", line);
+	cr_expect(strstr(line,
+			 "cannot set up what the process may do: set gid 7: invalid argument"),
+		  "%s", line);
 	cr_expect_str_eq(c.err.at, "/process/user/gid");
 	cr_expect_str_eq(c.err.hint, "the user namespace does not map group 7");
 	child_finish(&c);
@@ -168,8 +170,9 @@ static int get_scheduler(void *data)
 
 	errno = 0;
 	return sched_getscheduler(0) == (int)want->policy &&
-			       getpriority(PRIO_PROCESS, 0) == want->nice && errno == 0 ?
-		       0 : 1;
+			       getpriority(PRIO_PROCESS, 0) == want->nice && errno == 0
+		       ? 0
+		       : 1;
 }
 
 Test(apply, scheduler_policy_and_nice)
@@ -201,19 +204,22 @@ static int get_deadline(void *data)
 		return 1;
 	return attr.policy == 6 && attr.runtime == want->runtime &&
 			       attr.deadline == want->deadline && attr.period == want->period &&
-			       (attr.flags & 1) ?
-		       0 : 2;
+			       (attr.flags & 1)
+		       ? 0
+		       : 2;
 }
 
 Test(apply, deadline_scheduling_arrives_with_its_three_times)
 {
 	struct spec_process spec = process(0);
-	struct spec_scheduler s = { .policy = 6, .flags = 1, .runtime = 1000000,
-				    .deadline = 9000000, .period = 10000000 };
+	struct spec_scheduler s = {
+		.policy = 6, .flags = 1, .runtime = 1000000, .deadline = 9000000, .period = 10000000
+	};
 
 	spec.scheduler = &s;
 	struct proc_plan plan = plan_of(&spec, NULL);
-	struct child c = child_start(&plan, &(struct child_how){ .instead = get_deadline, .data = &s });
+	struct child c =
+		child_start(&plan, &(struct child_how){ .instead = get_deadline, .data = &s });
 	int status = child_finish(&c);
 
 	if (c.applied == -EPERM || c.applied == -EBUSY) {
@@ -244,8 +250,9 @@ static int get_io_priority(void *data)
 	struct spec_io_priority *want = data;
 
 	return syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) ==
-			       (want->ioprio_class << IOPRIO_CLASS_SHIFT | want->priority) ?
-		       0 : 1;
+			       (want->ioprio_class << IOPRIO_CLASS_SHIFT | want->priority)
+		       ? 0
+		       : 1;
 }
 
 Test(apply, io_priority_of_the_process_and_not_of_its_group)
@@ -268,17 +275,16 @@ static int get_policy(void *data)
 
 	if (syscall(SYS_get_mempolicy, &mode, mask, 1024UL, NULL, 0UL) < 0)
 		return 1;
-	return mode == (want->mode | (int)want->mode_flags) && mask[0] == (want->nodes ? 1 : 0) ? 0 : 2;
+	return mode == (want->mode | (int)want->mode_flags) && mask[0] == (want->nodes ? 1 : 0) ? 0
+												: 2;
 }
 
 Test(apply, memory_policy)
 {
 	struct spec_process spec = process(0);
 	struct spec_memory_policy rows[] = {
-		{ MPOL_BIND, 0, "0" },
-		{ MPOL_BIND, MPOL_F_STATIC_NODES, "0" },
-		{ MPOL_INTERLEAVE, 0, " 0," },
-		{ MPOL_DEFAULT, 0, NULL },
+		{ MPOL_BIND, 0, "0" },	       { MPOL_BIND, MPOL_F_STATIC_NODES, "0" },
+		{ MPOL_INTERLEAVE, 0, " 0," }, { MPOL_DEFAULT, 0, NULL },
 		{ MPOL_LOCAL, 0, NULL },
 	};
 
@@ -344,7 +350,8 @@ static int get_keyring(void *data)
 Test(apply, a_session_keyring_of_its_own_that_a_changed_user_can_search)
 {
 	struct spec_process spec = process(0);
-	struct proc_plan plan = plan_of(&spec, &(struct proc_options){ .keyring = "_ses.unit-test" });
+	struct proc_plan plan =
+		plan_of(&spec, &(struct proc_options){ .keyring = "_ses.unit-test" });
 
 	if (syscall(SYS_keyctl, 0, -3, 0) < 0 && errno == ENOSYS)
 		cr_skip_test("the kernel has no keys");
@@ -450,7 +457,8 @@ Test(limits, the_process_has_exactly_the_limits_of_the_config)
 		struct child c = child_start(&plan, NULL);
 
 		cr_assert(c.applied == 0, "%s", c.err.text);
-		cr_expect(plan.limits_inside == !(proc_permitted_caps() & PROC_CAP_BIT(CAP_SYS_RESOURCE)));
+		cr_expect(plan.limits_inside ==
+			  !(proc_permitted_caps() & PROC_CAP_BIT(CAP_SYS_RESOURCE)));
 		cr_expect(proc_apply_outside(&plan, c.pid, &err) == 0, "%s", err.text);
 		cr_expect(limit_of(c.pid, RLIMIT_NOFILE).rlim_cur == 100);
 		cr_expect(limit_of(c.pid, RLIMIT_NOFILE).rlim_max == 200);
@@ -479,6 +487,27 @@ Test(limits, outside_on_a_process_of_the_same_user)
 	cr_expect(proc_apply_outside(&plan, c.pid, &err) == -EINVAL);
 	cr_expect_str_eq(err.at, "/process/rlimits/0");
 	cr_expect_str_eq(err.text, "set RLIMIT_NOFILE to soft 129, hard 128");
+	child_finish(&c);
+}
+
+Test(limits, a_limit_that_may_not_be_raised_says_what_it_takes)
+{
+	struct spec_rlimit limits[] = { { RLIMIT_CORE, "RLIMIT_CORE", 0, 0 },
+					{ RLIMIT_NOFILE, "RLIMIT_NOFILE", 64, 128 } };
+	struct spec_process spec = process(1000);
+	struct rlimit low = { 32, 64 };
+
+	if (proc_permitted_caps() & PROC_CAP_BIT(CAP_SYS_RESOURCE))
+		cr_skip_test("this caller may raise it");
+	cr_assert(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	spec.rlimits = limits;
+	spec.n_rlimits = 2;
+	struct proc_plan plan = plan_of(&spec, NULL);
+	struct child c = child_start(&plan, NULL);
+
+	cr_expect(c.applied == -EPERM);
+	cr_expect_str_eq(c.err.at, "/process/rlimits/1");
+	cr_expect_str_eq(c.err.hint, "raising a hard limit needs CAP_SYS_RESOURCE on the host");
 	child_finish(&c);
 }
 
@@ -555,7 +584,8 @@ Test(verify, names_the_first_difference)
 
 	other = spec;
 	other.user.gid = 4;
-	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO && strstr(err.text, "Gid of process"));
+	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO &&
+		  strstr(err.text, "Gid of process"));
 
 	uint32_t lists[][3] = { { 5, 7 }, { 5, 6, 7 }, { 5 } };
 	size_t lengths[] = { 2, 3, 1 };
@@ -569,7 +599,8 @@ Test(verify, names_the_first_difference)
 
 	other = spec;
 	uint64_t *sets[] = { &wrong.bounding, &wrong.inheritable, &wrong.ambient };
-	const char *names[] = { "CapBnd", "CapInh", "CapPrm" }; /* one ambient too few shows as permitted */
+	const char *names[] = { "CapBnd", "CapInh",
+				"CapPrm" }; /* one ambient too few shows as permitted */
 	for (int i = 0; i < 2; i++) {
 		wrong = plan;
 		wrong.spec = &other;
@@ -586,7 +617,8 @@ Test(verify, names_the_first_difference)
 
 	other = spec;
 	wrong.seccomp.insns = "";
-	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO && strstr(err.text, "Seccomp of process"));
+	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO &&
+		  strstr(err.text, "Seccomp of process"));
 	child_finish(&c);
 }
 
@@ -642,17 +674,16 @@ Test(plan, prints_a_line_per_step)
 		plan_of(&spec, &(struct proc_options){ .keyring = "_ses.a", .seccomp = &seccomp });
 
 	proc_plan_print(&plan, &out);
-	cr_expect_str_eq(out.data,
-			 "RLIMIT_NOFILE soft 100 hard 200\n"
-			 "oom_score_adj -5\n"
-			 "session keyring _ses.a\n"
-			 "umask 0022\n"
-			 "bounding 0x21 CAP_CHOWN CAP_KILL\n"
-			 "uid 1000 gid 1000 groups 10 20\n"
-			 "effective 0x1 CAP_CHOWN\n"
-			 "permitted 0x1 CAP_CHOWN\n"
-			 "inheritable 0\n"
-			 "ambient 0\n"
-			 "no_new_privs\n"
-			 "seccomp filter, 12 instructions, flags 0x4\n");
+	cr_expect_str_eq(out.data, "RLIMIT_NOFILE soft 100 hard 200\n"
+				   "oom_score_adj -5\n"
+				   "session keyring _ses.a\n"
+				   "umask 0022\n"
+				   "bounding 0x21 CAP_CHOWN CAP_KILL\n"
+				   "uid 1000 gid 1000 groups 10 20\n"
+				   "effective 0x1 CAP_CHOWN\n"
+				   "permitted 0x1 CAP_CHOWN\n"
+				   "inheritable 0\n"
+				   "ambient 0\n"
+				   "no_new_privs\n"
+				   "seccomp filter, 12 instructions, flags 0x4\n");
 }

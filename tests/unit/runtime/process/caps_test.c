@@ -124,12 +124,17 @@ Test(caps, after_the_exec_the_kernel_shows_what_the_rules_say)
 			struct proc_caps want = proc_caps_after_exec(&before, spec.user.uid, k & 2);
 
 			cr_assert(c.applied == 0, "row %zu/%d: %s", i, k, c.err.text);
-			cr_expect(proc_verify(&plan, c.pid, &err) == 0, "row %zu/%d: %s", i, k, err.text);
-			cr_expect(libcap_set(c.pid, CAP_PERMITTED) == want.permitted, "row %zu/%d", i, k);
-			cr_expect(libcap_set(c.pid, CAP_EFFECTIVE) == want.effective, "row %zu/%d", i, k);
+			cr_expect(proc_verify(&plan, c.pid, &err) == 0, "row %zu/%d: %s", i, k,
+				  err.text);
+			cr_expect(libcap_set(c.pid, CAP_PERMITTED) == want.permitted, "row %zu/%d",
+				  i, k);
+			cr_expect(libcap_set(c.pid, CAP_EFFECTIVE) == want.effective, "row %zu/%d",
+				  i, k);
 			cr_expect(libcap_set(c.pid, CAP_INHERITABLE) == want.inheritable);
-			cr_expect(strtoull(child_status(c.pid, "CapBnd"), NULL, 16) == plan.bounding);
-			cr_expect(strtoull(child_status(c.pid, "CapAmb"), NULL, 16) == plan.ambient);
+			cr_expect(strtoull(child_status(c.pid, "CapBnd"), NULL, 16) ==
+				  plan.bounding);
+			cr_expect(strtoull(child_status(c.pid, "CapAmb"), NULL, 16) ==
+				  plan.ambient);
 			cr_expect(child_finish(&c) == 0);
 		}
 	}
@@ -191,7 +196,8 @@ Test(caps, nothing_of_the_callers_inheritable_or_ambient_set_remains)
 			struct spec_capabilities caps = { .set = { DOCKER, DOCKER, DOCKER, 0, 0 } };
 
 			if (with)
-				caps.set[SPEC_CAP_INHERITABLE] = caps.set[SPEC_CAP_AMBIENT] = BIT(10);
+				caps.set[SPEC_CAP_INHERITABLE] = caps.set[SPEC_CAP_AMBIENT] =
+					BIT(10);
 
 			struct spec_process spec = process(uid ? 1000 : 0, false, &caps);
 			struct proc_plan plan = plan_of(&spec, NULL);
@@ -246,7 +252,8 @@ Test(caps_plan, what_cannot_be_granted_is_left_out_with_a_warning)
 		uint64_t have = proc_permitted_caps() & ~BIT(CAP_SYS_BOOT);
 
 		lacking = BIT(CAP_SYS_BOOT);
-		cr_assert(cap_drop_bound(CAP_SYS_BOOT) == 0 && proc_set_caps(have, have, 0, &err) == 0);
+		cr_assert(cap_drop_bound(CAP_SYS_BOOT) == 0 &&
+			  proc_set_caps(have, have, 0, &err) == 0);
 	}
 
 	struct spec_capabilities caps = { .set = { lacking | 1, lacking | 1, lacking | 1, 0, 0 } };
@@ -255,7 +262,8 @@ Test(caps_plan, what_cannot_be_granted_is_left_out_with_a_warning)
 	char names[512];
 
 	cr_expect(plan.bounding == 1 && plan.effective == 1 && plan.permitted == 1);
-	cr_expect(strstr(log_text(fd), proc_cap_names(lacking, names, sizeof(names))), "%s", log_text(fd));
+	cr_expect(strstr(log_text(fd), proc_cap_names(lacking, names, sizeof(names))), "%s",
+		  log_text(fd));
 
 	/* a new user namespace has everything */
 	opt.in_user_namespace = true;
@@ -277,7 +285,9 @@ Test(caps_plan, sets_that_contradict_each_other_lose_what_the_kernel_would_refus
 	struct proc_plan plan = plan_of(&spec, &opt);
 
 	cr_expect(plan.effective == BIT(0) && plan.inheritable == BIT(1) && plan.ambient == BIT(1));
-	cr_expect(strstr(log_text(fd), "effective capabilities left out because they are not permitted: CAP_KILL"));
+	cr_expect(
+		strstr(log_text(fd),
+		       "effective capabilities left out because they are not permitted: CAP_KILL"));
 	cr_expect(strstr(log_text(fd), "inheritable capabilities left out"));
 	cr_expect(strstr(log_text(fd), "ambient capabilities left out because they are not both "
 				       "permitted and inheritable: CAP_CHOWN"));

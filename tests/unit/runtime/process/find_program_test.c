@@ -86,7 +86,8 @@ static void expect_found(const char *name, const char *path, const char *expecte
 	char found[PATH_MAX], want[PATH_MAX];
 	struct error err;
 
-	snprintf(want, sizeof(want), "%s%s", *expected == '@' ? dir : "", expected + (*expected == '@'));
+	snprintf(want, sizeof(want), "%s%s", *expected == '@' ? dir : "",
+		 expected + (*expected == '@'));
 	cr_expect(find(name, path, found, &err) == 0, "%s: %s", name, err.text);
 	cr_expect_str_eq(found, want);
 }
@@ -176,8 +177,9 @@ Test(find_program, sees_with_the_eyes_of_the_calling_user)
 		if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
 			_exit(1);
 		_exit(find(name, "", found, &err) == -EACCES &&
-				      find("program", "@/closed:@/b", found, &err) == 0 ?
-			      0 : 2);
+				      find("program", "@/closed:@/b", found, &err) == 0
+			      ? 0
+			      : 2);
 	}
 	cr_assert(waitpid(pid, &status, 0) == pid);
 	cr_expect(status == 0, "%x", status);
@@ -210,10 +212,12 @@ Test(find_program, a_filter_that_hides_files_leaves_the_verdict_to_exec)
 			if (find("/bin/sh", "", found, &err) != 0)
 				_exit(2);
 			if (without_stat)
-				_exit(find("sh", "/bin", found, &err) == -EPERM && err.hint[0] ? 0 : 3);
+				_exit(find("sh", "/bin", found, &err) == -EPERM && err.hint[0] ? 0
+											       : 3);
 			_exit(find("sh", "/bin", found, &err) == 0 &&
-					      find("/etc/passwd", "", found, &err) == -EACCES ?
-				      0 : 4);
+					      find("/etc/passwd", "", found, &err) == -EACCES
+				      ? 0
+				      : 4);
 		}
 		cr_assert(waitpid(pid, &status, 0) == pid);
 		cr_expect(status == 0, "%d: %x", without_stat, status);

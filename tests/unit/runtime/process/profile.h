@@ -21,7 +21,8 @@ static inline const struct spec_seccomp *profile_of_config(const char *text, siz
 	struct error err = ERROR_INIT;
 	struct spec *spec;
 
-	cr_assert(spec_parse(text, n, &profile_arena, &spec, &err) == 0, "%s at %s", err.text, err.at);
+	cr_assert(spec_parse(text, n, &profile_arena, &spec, &err) == 0, "%s at %s", err.text,
+		  err.at);
 	cr_assert(spec->linux_.seccomp);
 	return spec->linux_.seccomp;
 }

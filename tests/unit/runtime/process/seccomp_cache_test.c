@@ -57,7 +57,8 @@ static struct proc_seccomp get(const struct spec_seccomp *p)
 	struct proc_seccomp program;
 	struct error err = ERROR_INIT;
 
-	cr_assert(proc_seccomp_get(p, dir_fd, &profile_arena, NULL, &program, &err) == 0, "%s", err.text);
+	cr_assert(proc_seccomp_get(p, dir_fd, &profile_arena, NULL, &program, &err) == 0, "%s",
+		  err.text);
 	return program;
 }
 
@@ -97,7 +98,8 @@ Test(seccomp_cache, the_second_call_has_what_the_first_compiled)
 	cr_expect(count() == 1);
 	cr_expect(proc_seccomp_cache_get(dir_fd, p, &profile_arena, &second) == 1);
 	cr_expect(second.n_insns == first.n_insns && second.flags == first.flags);
-	cr_expect(memcmp(first.insns, second.insns, first.n_insns * sizeof(struct sock_filter)) == 0);
+	cr_expect(memcmp(first.insns, second.insns, first.n_insns * sizeof(struct sock_filter)) ==
+		  0);
 	cr_expect((uintptr_t)second.insns % _Alignof(struct sock_filter) == 0);
 
 	auto_close int fd = open_entry(p, O_RDONLY);
@@ -119,7 +121,8 @@ Test(seccomp_cache, without_a_directory_the_profile_is_compiled)
 	struct proc_seccomp program;
 	struct error err = ERROR_INIT;
 
-	cr_expect(proc_seccomp_get(profile_of(PROFILE(7)), -1, &profile_arena, NULL, &program, &err) == 0);
+	cr_expect(proc_seccomp_get(profile_of(PROFILE(7)), -1, &profile_arena, NULL, &program,
+				   &err) == 0);
 	cr_expect(program.n_insns > 1 && count() == 0);
 }
 
@@ -129,7 +132,8 @@ Test(seccomp_cache, a_directory_that_cannot_be_written_costs_only_time)
 	struct proc_seccomp program;
 	struct error err = ERROR_INIT;
 
-	cr_expect(proc_seccomp_get(profile_of(PROFILE(7)), proc, &profile_arena, NULL, &program, &err) == 0);
+	cr_expect(proc_seccomp_get(profile_of(PROFILE(7)), proc, &profile_arena, NULL, &program,
+				   &err) == 0);
 	cr_expect(program.n_insns > 1);
 }
 
@@ -170,7 +174,8 @@ Test(seccomp_cache, no_flipped_byte_goes_unnoticed)
 		wrong = (char)(byte ^ 0x20);
 		cr_assert(pwrite(fd, &wrong, 1, i) == 1);
 		hit = proc_seccomp_cache_get(dir_fd, p, &profile_arena, &program) == 1;
-		cr_expect(!hit || (byte == 0 && is_mark(&program) && i < size - 8 && i >= size - 16),
+		cr_expect(!hit || (byte == 0 && is_mark(&program) && i < size - 8 &&
+				   i >= size - 16),
 			  "byte %lld of %lld", (long long)i, (long long)size);
 		cr_assert(pwrite(fd, &byte, 1, i) == 1);
 	}

@@ -39,7 +39,8 @@ static struct proc_seccomp reference(const struct spec_seccomp *p)
 	struct proc_seccomp_lib lib;
 	struct proc_seccomp ret = { 0 };
 	struct sock_filter *insns = malloc(BPF_MAXINSNS * sizeof(*insns));
-	uint32_t def = p->has_default_errno ? SCMP_ACT_ERRNO(p->default_errno) : SCMP_ACT_ERRNO(EPERM);
+	uint32_t def =
+		p->has_default_errno ? SCMP_ACT_ERRNO(p->default_errno) : SCMP_ACT_ERRNO(EPERM);
 
 	cr_assert(proc_seccomp_lib_open(&lib, NULL) == 0);
 
@@ -53,8 +54,9 @@ static struct proc_seccomp reference(const struct spec_seccomp *p)
 	}
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct spec_seccomp_rule *r = &p->rules[i];
-		uint32_t action = strcmp(r->action, "SCMP_ACT_ALLOW") == 0 ? SCMP_ACT_ALLOW :
-				  SCMP_ACT_ERRNO(r->has_errno ? r->errno_ret : EPERM);
+		uint32_t action = strcmp(r->action, "SCMP_ACT_ALLOW") == 0
+					  ? SCMP_ACT_ALLOW
+					  : SCMP_ACT_ERRNO(r->has_errno ? r->errno_ret : EPERM);
 		struct scmp_arg_cmp args[6];
 
 		for (size_t k = 0; k < r->n_args; k++) {
@@ -68,7 +70,8 @@ static struct proc_seccomp reference(const struct spec_seccomp *p)
 			int nr = lib.resolve(r->names.v[k]);
 
 			if (nr != __NR_SCMP_ERROR)
-				cr_assert(lib.rule_add(ctx, action, nr, (unsigned)r->n_args, args) == 0);
+				cr_assert(lib.rule_add(ctx, action, nr, (unsigned)r->n_args,
+						       args) == 0);
 		}
 	}
 
@@ -109,8 +112,11 @@ static void compare_everywhere(const char *engine, bool enosys)
 	const struct spec_seccomp *p = profile_of_engine(engine);
 	struct proc_seccomp ours, theirs = reference(p);
 	struct error err;
-	const uint32_t archs[] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_X32, SCMP_ARCH_AARCH64 };
-	const uint64_t values[] = { 0, 1, 8, 0x10000000, 0x7E020000, 0xffffffff, UINT64_MAX, 38, 40 };
+	const uint32_t archs[] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_X32,
+				   SCMP_ARCH_AARCH64 };
+	const uint64_t values[] = {
+		0, 1, 8, 0x10000000, 0x7E020000, 0xffffffff, UINT64_MAX, 38, 40
+	};
 	size_t different = 0;
 
 	cr_assert(compile(p, &ours, &err) == 0, "%s", err.text);
@@ -120,9 +126,11 @@ static void compare_everywhere(const char *engine, bool enosys)
 
 		for (int nr = 0; nr < 1000; nr++) {
 			for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
-				struct seccomp_data d = { .nr = nr | (x32 ? 0x40000000 : 0),
-							  .arch = x32 ? AUDIT_ARCH_X86_64 : archs[i],
-							  .args = { values[v], values[v], values[v] } };
+				struct seccomp_data d = {
+					.nr = nr | (x32 ? 0x40000000 : 0),
+					.arch = x32 ? AUDIT_ARCH_X86_64 : archs[i],
+					.args = { values[v], values[v], values[v] }
+				};
 				uint32_t want = bpf_run(&theirs, &d), got = bpf_run(&ours, &d);
 
 				if (enosys && nr > last && i < 3 && !(x32 && nr >= 512 && nr < 548))
@@ -130,9 +138,10 @@ static void compare_everywhere(const char *engine, bool enosys)
 				else if (enosys && nr > last && i < 3)
 					continue;
 				if (want != got && different++ < 5)
-					cr_expect(want == got, "%s: arch %#x nr %d value %#llx: %#x, not %#x",
-						  engine, archs[i], nr, (unsigned long long)values[v], got,
-						  want);
+					cr_expect(want == got,
+						  "%s: arch %#x nr %d value %#llx: %#x, not %#x",
+						  engine, archs[i], nr,
+						  (unsigned long long)values[v], got, want);
 			}
 		}
 	}
@@ -162,15 +171,33 @@ Test(seccomp_compile, podmans_profile_means_what_libseccomp_makes_of_it)
 
 Test(seccomp_compile, actions_and_their_numbers)
 {
-	struct proc_seccomp p = compiled(RULES(
-		"{" NAMES("\"getpid\"") ",\"action\":\"SCMP_ACT_ERRNO\"},"
-		"{" NAMES("\"getppid\"") ",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38},"
-		"{" NAMES("\"gettid\"") ",\"action\":\"SCMP_ACT_TRACE\",\"errnoRet\":513},"
-		"{" NAMES("\"getuid\"") ",\"action\":\"SCMP_ACT_KILL\"},"
-		"{" NAMES("\"getgid\"") ",\"action\":\"SCMP_ACT_KILL_PROCESS\"},"
-		"{" NAMES("\"geteuid\"") ",\"action\":\"SCMP_ACT_KILL_THREAD\"},"
-		"{" NAMES("\"getegid\"") ",\"action\":\"SCMP_ACT_TRAP\"},"
-		"{" NAMES("\"getpgrp\"") ",\"action\":\"SCMP_ACT_LOG\"}"));
+	struct proc_seccomp p = compiled(RULES("{" NAMES(
+		"\"getpid\"") ",\"action\":\"SCMP_ACT_ERRNO\"},"
+			      "{" NAMES("\"getppid\"") ",\"action\":\"SCMP_ACT_ERRNO\","
+						       "\"errnoRet\":38},"
+						       "{" NAMES("\"gettid\"") ",\"action\":\"SCMP_"
+									       "ACT_TRACE\","
+									       "\"errnoRet\":513},"
+									       "{" NAMES("\"getuid"
+											 "\"") ",\""
+											       "act"
+											       "ion"
+											       "\":"
+											       "\"S"
+											       "CMP"
+											       "_AC"
+											       "T_"
+											       "KIL"
+											       "L\""
+											       "},"
+											       "{" NAMES(
+												       "\"getgid\"") ",\"action\":\"SCMP_ACT_KILL_PROCESS\"},"
+														     "{" NAMES(
+															     "\"geteuid\"") ",\"action\":\"SCMP_ACT_KILL_THREAD\"},"
+																	    "{" NAMES(
+																		    "\"getegid\"") ",\"action\":\"SCMP_ACT_TRAP\"},"
+																				   "{" NAMES(
+																					   "\"getpgrp\"") ",\"action\":\"SCMP_ACT_LOG\"}"));
 
 	cr_expect(answer(&p, SYS_getpid, 0, 0) == DENY(EPERM));
 	cr_expect(answer(&p, SYS_getppid, 0, 0) == DENY(38));
@@ -187,20 +214,23 @@ Test(seccomp_compile, actions_and_their_numbers)
 Test(seccomp_compile, operators)
 {
 	struct proc_seccomp p = compiled(DENIES(
-#define RULE(name, op) "{" NAMES("\"" name "\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[" \
-	"{\"index\":0,\"value\":4294967306,\"op\":\"SCMP_CMP_" op "\"}]},"
+#define RULE(name, op) \
+	"{" NAMES("\"" name "\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[" \
+				  "{\"index\":0,\"value\":4294967306,\"op\":\"SCMP_CMP_" op \
+				  "\"}]},"
 		RULE("getpid", "NE") RULE("getppid", "LT") RULE("gettid", "LE") RULE("getuid", "EQ")
-		RULE("getgid", "GE") RULE("geteuid", "GT")
-		"{" NAMES("\"getegid\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
-		"{\"index\":1,\"value\":240,\"valueTwo\":16,\"op\":\"SCMP_CMP_MASKED_EQ\"}]}"));
+			RULE("getgid", "GE") RULE("geteuid", "GT") "{" NAMES(
+				"\"getegid\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
+					       "{\"index\":1,\"value\":240,\"valueTwo\":16,\"op\":"
+					       "\"SCMP_CMP_MASKED_EQ\"}]}"));
 	const uint64_t pivot = 4294967306; /* more than 32 bits */
 	const struct {
 		int nr;
 		bool below, equal, above;
 	} t[] = {
-		{ SYS_getpid, true, false, true },  { SYS_getppid, true, false, false },
-		{ SYS_gettid, true, true, false },  { SYS_getuid, false, true, false },
-		{ SYS_getgid, false, true, true },  { SYS_geteuid, false, false, true },
+		{ SYS_getpid, true, false, true }, { SYS_getppid, true, false, false },
+		{ SYS_gettid, true, true, false }, { SYS_getuid, false, true, false },
+		{ SYS_getgid, false, true, true }, { SYS_geteuid, false, false, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -217,8 +247,8 @@ Test(seccomp_compile, comparisons_of_different_arguments_must_all_hold)
 {
 	struct proc_seccomp p = compiled(DENIES(
 		"{" NAMES("\"getpid\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
-		"{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"},"
-		"{\"index\":1,\"value\":2,\"op\":\"SCMP_CMP_EQ\"}]}"));
+					"{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"},"
+					"{\"index\":1,\"value\":2,\"op\":\"SCMP_CMP_EQ\"}]}"));
 
 	cr_expect(answer(&p, SYS_getpid, 1, 2) == ALLOW);
 	cr_expect(answer(&p, SYS_getpid, 1, 3) == DENY(EPERM));
@@ -228,9 +258,9 @@ Test(seccomp_compile, comparisons_of_one_argument_become_rules_of_their_own)
 {
 	struct proc_seccomp p = compiled(DENIES(
 		"{" NAMES("\"getpid\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
-		"{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"},"
-		"{\"index\":0,\"value\":5,\"op\":\"SCMP_CMP_EQ\"},"
-		"{\"index\":1,\"value\":2,\"op\":\"SCMP_CMP_EQ\"}]}"));
+					"{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"},"
+					"{\"index\":0,\"value\":5,\"op\":\"SCMP_CMP_EQ\"},"
+					"{\"index\":1,\"value\":2,\"op\":\"SCMP_CMP_EQ\"}]}"));
 
 	cr_expect(answer(&p, SYS_getpid, 1, 0) == ALLOW);
 	cr_expect(answer(&p, SYS_getpid, 5, 0) == ALLOW);
@@ -243,8 +273,11 @@ Test(seccomp_compile, a_rule_equal_to_the_default_is_left_out_and_one_with_anoth
 	struct proc_seccomp p = compiled(
 		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":13,\"syscalls\":["
 		"{" NAMES("\"getpid\"") ",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":13},"
-		"{" NAMES("\"getppid\"") ",\"action\":\"SCMP_ACT_ERRNO\"},"
-		"{" NAMES("\"read\"") ",\"action\":\"SCMP_ACT_ALLOW\"}]}");
+					"{" NAMES("\"getppid\"") ",\"action\":\"SCMP_ACT_ERRNO\"},"
+								 "{" NAMES(
+									 "\"read\"") ",\"action\":"
+										     "\"SCMP_ACT_"
+										     "ALLOW\"}]}");
 
 	cr_expect(answer(&p, SYS_getpid, 0, 0) == DENY(13));
 	cr_expect(answer(&p, SYS_getppid, 0, 0) == DENY(EPERM));
@@ -255,16 +288,17 @@ Test(seccomp_compile, a_rule_equal_to_the_default_is_left_out_and_one_with_anoth
 Test(seccomp_compile, names_this_architecture_does_not_have_are_passed_over)
 {
 	struct proc_seccomp p = compiled(DENIES(
-		"{" NAMES("\"no_such_call\",\"read\",\"s390_runtime_instr\"") ",\"action\":\"SCMP_ACT_ALLOW\"}"));
+		"{" NAMES("\"no_such_call\",\"read\",\"s390_runtime_instr\"") ",\"action\":\"SCMP_"
+									      "ACT_ALLOW\"}"));
 
 	cr_expect(answer(&p, SYS_read, 0, 0) == ALLOW);
 }
 
 Test(seccomp_compile, the_native_architecture_is_always_there)
 {
-	struct proc_seccomp p = compiled(
-		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":[\"SCMP_ARCH_X86\"],\"syscalls\":["
-		"{" NAMES("\"read\"") ",\"action\":\"SCMP_ACT_ALLOW\"}]}");
+	struct proc_seccomp p = compiled("{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":["
+					 "\"SCMP_ARCH_X86\"],\"syscalls\":["
+					 "{" NAMES("\"read\"") ",\"action\":\"SCMP_ACT_ALLOW\"}]}");
 	struct seccomp_data i386 = { .nr = 3, .arch = AUDIT_ARCH_I386 };
 	struct seccomp_data arm = { .nr = 63, .arch = AUDIT_ARCH_AARCH64 };
 
@@ -275,8 +309,8 @@ Test(seccomp_compile, the_native_architecture_is_always_there)
 
 Test(seccomp_compile, calls_newer_than_the_profile_do_not_exist)
 {
-	struct proc_seccomp p = compiled(DENIES(
-		"{" NAMES("\"read\",\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"}"));
+	struct proc_seccomp p = compiled(
+		DENIES("{" NAMES("\"read\",\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"}"));
 	struct seccomp_data i386 = { .nr = FUTURE, .arch = AUDIT_ARCH_I386 };
 	struct seccomp_data x32 = { .nr = 0x40000000 | 3, .arch = AUDIT_ARCH_X86_64 };
 
@@ -304,8 +338,8 @@ Test(seccomp_compile, calls_newer_than_the_profile_do_not_exist)
 
 Test(seccomp_compile, a_profile_that_knows_execve_only_lets_our_start_through)
 {
-	struct proc_seccomp p = compiled(DENIES(
-		"{" NAMES("\"execve\",\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"}"));
+	struct proc_seccomp p = compiled(
+		DENIES("{" NAMES("\"execve\",\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"}"));
 	struct seccomp_data d = { .nr = SYS_execveat, .arch = SCMP_ARCH_X86_64 };
 
 	cr_expect(bpf_run(&p, &d) == DENY(EPERM));
@@ -316,8 +350,10 @@ Test(seccomp_compile, a_profile_that_knows_execve_only_lets_our_start_through)
 
 	/* its word about execveat counts, also when it is the default's */
 	d.args[4] = AT_EMPTY_PATH;
-	p = compiled(DENIES("{" NAMES("\"execve\",\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"},"
-			    "{" NAMES("\"execveat\"") ",\"action\":\"SCMP_ACT_ERRNO\"}"));
+	p = compiled(DENIES(
+		"{" NAMES("\"execve\",\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"},"
+						    "{" NAMES("\"execveat\"") ",\"action\":\"SCMP_"
+									      "ACT_ERRNO\"}"));
 	cr_expect(bpf_run(&p, &d) == DENY(EPERM));
 	/* and who may not execve may not execveat */
 	p = compiled(DENIES("{" NAMES("\"openat2\"") ",\"action\":\"SCMP_ACT_ALLOW\"}"));
@@ -354,16 +390,18 @@ Test(seccomp_compile, flags)
 
 Test(seccomp_compile, a_rule_that_notifies_asks_for_a_listener)
 {
-	struct proc_seccomp p = compiled(NOTIFIES(
-		"\"flags\":[\"SECCOMP_FILTER_FLAG_TSYNC\",\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],",
-		"\"listenerPath\":\"/run/l\","));
+	struct proc_seccomp p = compiled(NOTIFIES("\"flags\":[\"SECCOMP_FILTER_FLAG_TSYNC\","
+						  "\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],",
+						  "\"listenerPath\":\"/run/l\","));
 
 	cr_expect(p.notifies);
-	cr_expect(p.flags == (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
-			      SECCOMP_FILTER_FLAG_NEW_LISTENER |
-			      SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV));
+	cr_expect(p.flags ==
+		  (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+		   SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV));
 	cr_expect(answer(&p, SYS_getppid, 0, 0) == SECCOMP_RET_USER_NOTIF);
-	cr_expect_not(compiled(RULES("{" NAMES("\"no_such_call\"") ",\"action\":\"SCMP_ACT_NOTIFY\"}")).notifies);
+	cr_expect_not(
+		compiled(RULES("{" NAMES("\"no_such_call\"") ",\"action\":\"SCMP_ACT_NOTIFY\"}"))
+			.notifies);
 }
 
 Test(seccomp_compile, what_is_wrong_is_named_with_its_place)
@@ -376,7 +414,8 @@ Test(seccomp_compile, what_is_wrong_is_named_with_its_place)
 		{ NOTIFIES("", ""), "SCMP_ACT_NOTIFY needs listenerPath", "/linux/seccomp" },
 		{ RULES("{" NAMES("\"read\",\"write\"") ",\"action\":\"SCMP_ACT_NOTIFY\"}"),
 		  "SCMP_ACT_NOTIFY cannot be used for write", "/linux/seccomp/syscalls/0/names/1" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\",\"SCMP_ARCH_S390X\"]}",
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\","
+		  "\"SCMP_ARCH_S390X\"]}",
 		  "an architecture of the other byte order than this host",
 		  "/linux/seccomp/architectures/1" },
 	};
@@ -398,15 +437,17 @@ Test(seccomp_compile, unknown_words_are_refused)
 	char *words[] = { "SCMP_NONSENSE", NULL };
 	char *names[] = { "read", NULL };
 	struct spec_seccomp_arg arg = { .index = 6, .op = "SCMP_CMP_EQ" };
-	struct spec_seccomp_rule rule = { .names = { names, 1 }, .action = "SCMP_ACT_ERRNO",
-					  .args = &arg, .n_args = 1 };
+	struct spec_seccomp_rule rule = {
+		.names = { names, 1 }, .action = "SCMP_ACT_ERRNO", .args = &arg, .n_args = 1
+	};
 	struct proc_seccomp program;
 	struct error err;
 
 	p = base;
 	p.default_action = "scmp_act_allow";
 	cr_expect(compile(&p, &program, &err) == -EINVAL);
-	cr_expect_str_eq(err.text, "\"scmp_act_allow\" is not a seccomp action that this build knows");
+	cr_expect_str_eq(err.text,
+			 "\"scmp_act_allow\" is not a seccomp action that this build knows");
 	p = base;
 	p.default_action = "SCMP_ACT_KILL";
 	p.has_default_errno = true;
@@ -428,8 +469,9 @@ Test(seccomp_compile, unknown_words_are_refused)
 	arg = (struct spec_seccomp_arg){ .op = "EQ" };
 	cr_expect(compile(&p, &program, &err) == -EINVAL);
 	cr_expect(strstr(err.text, "operator"));
-	rule = (struct spec_seccomp_rule){ .names = { names, 1 }, .action = "SCMP_ACT_LOG",
-					   .has_errno = true, .errno_ret = 1 };
+	rule = (struct spec_seccomp_rule){
+		.names = { names, 1 }, .action = "SCMP_ACT_LOG", .has_errno = true, .errno_ret = 1
+	};
 	cr_expect(compile(&p, &program, &err) == -EINVAL);
 	cr_expect_str_eq(err.text, "errnoRet cannot be combined with SCMP_ACT_LOG");
 	rule.action = "SCMP_ACT_ERRNO";
@@ -449,7 +491,8 @@ Test(seccomp_compile, more_than_the_kernel_takes_is_refused_with_the_number)
 	for (int i = 0; i < 1500; i++)
 		buf_printf(&text,
 			   "%s{" NAMES("\"ioctl\"") ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
-			   "{\"index\":1,\"value\":%llu,\"op\":\"SCMP_CMP_EQ\"}]}",
+						    "{\"index\":1,\"value\":%llu,\"op\":\"SCMP_CMP_"
+						    "EQ\"}]}",
 			   i ? "," : "", (unsigned long long)i * 0x100000001ull);
 	buf_puts(&text, "]}");
 	cr_expect(compile(profile_of(text.data), &p, &err) == -E2BIG, "%s", err.text);
@@ -469,10 +512,12 @@ Test(seccomp_features, lists_are_sorted_and_those_of_the_library)
 	struct spec_features_seccomp f;
 	uint32_t (*resolve)(const char *) = NULL;
 	void *lib = dlopen("libseccomp.so.2", RTLD_NOW);
-	const char *const archs[] = { "x86", "x86_64", "x32", "arm", "aarch64", "loongarch64", "m68k",
-				      "mips", "mipsel", "mips64", "mipsel64", "mips64n32", "mipsel64n32",
-				      "parisc", "parisc64", "ppc", "ppc64", "ppc64le", "riscv64", "s390",
-				      "s390x", "sheb", "sh" };
+	const char *const archs[] = { "x86",	     "x86_64",	    "x32",	"arm",
+				      "aarch64",     "loongarch64", "m68k",	"mips",
+				      "mipsel",	     "mips64",	    "mipsel64", "mips64n32",
+				      "mipsel64n32", "parisc",	    "parisc64", "ppc",
+				      "ppc64",	     "ppc64le",	    "riscv64",	"s390",
+				      "s390x",	     "sheb",	    "sh" };
 	size_t known = 0, listed = 0;
 
 	*(void **)&resolve = dlsym(lib, "seccomp_arch_resolve_name");
@@ -531,8 +576,8 @@ static struct proc_plan plan_of(const struct spec_process *spec, const struct pr
 	struct error err = ERROR_INIT;
 	struct proc_plan plan;
 
-	cr_assert(proc_plan_make(spec, &(struct proc_options){ .seccomp = seccomp }, &profile_arena, &plan,
-				 &err) == 0);
+	cr_assert(proc_plan_make(spec, &(struct proc_options){ .seccomp = seccomp }, &profile_arena,
+				 &plan, &err) == 0);
 	return plan;
 }
 
@@ -551,7 +596,8 @@ static int try_dockers_calls(void *data)
 		return 1;
 	if (syscall(SYS_unshare, CLONE_NEWUSER) != -1 || errno != EPERM)
 		return 2;
-	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS) /* glibc then falls back to clone */
+	if (syscall(SYS_clone3, NULL, 0) != -1 ||
+	    errno != ENOSYS) /* glibc then falls back to clone */
 		return 3;
 	if (personality(0xffffffff) < 0 || personality(0x12345) != -1 || errno != EPERM)
 		return 4;
@@ -580,7 +626,8 @@ Test(seccomp_load, dockers_profile_in_the_kernel_with_and_without_no_new_privs)
 	for (int i = 0; i < 8; i++) {
 		struct spec_process spec = process(i & 1 ? 1000 : 0, i & 2, i & 4 ? &caps : NULL);
 		struct proc_plan plan = plan_of(&spec, &p);
-		struct child c = child_start(&plan, &(struct child_how){ .instead = try_dockers_calls });
+		struct child c =
+			child_start(&plan, &(struct child_how){ .instead = try_dockers_calls });
 
 		cr_assert(c.applied == 0, "%d: %s", i, c.err.text);
 		cr_expect(child_finish(&c) == 0, "%d", i);
@@ -602,7 +649,8 @@ static int has_no_admin(void *data)
 Test(seccomp_load, the_privilege_kept_for_the_load_is_gone_afterwards)
 {
 	struct spec_capabilities none = { 0 };
-	struct proc_seccomp p = compiled(RULES("{" NAMES("\"getppid\"") ",\"action\":\"SCMP_ACT_ERRNO\"}"));
+	struct proc_seccomp p =
+		compiled(RULES("{" NAMES("\"getppid\"") ",\"action\":\"SCMP_ACT_ERRNO\"}"));
 
 	for (int uid = 0; uid < 2; uid++) {
 		struct spec_process spec = process(uid ? 1000 : 0, false, &none);
@@ -624,14 +672,16 @@ static int leave_at_once(void *data)
 Test(seccomp_load, with_no_new_privs_the_filter_sees_no_call_of_ours)
 {
 	/* Kills for anything but what ends the process. */
-	struct proc_seccomp p = compiled("{\"defaultAction\":\"SCMP_ACT_KILL_PROCESS\",\"syscalls\":["
-					 "{" NAMES("\"exit_group\",\"close\"") ",\"action\":\"SCMP_ACT_ALLOW\"}]}");
+	struct proc_seccomp p =
+		compiled("{\"defaultAction\":\"SCMP_ACT_KILL_PROCESS\",\"syscalls\":["
+			 "{" NAMES("\"exit_group\",\"close\"") ",\"action\":\"SCMP_ACT_ALLOW\"}]}");
 	struct spec_capabilities caps = { .set = { 0x21, 0x21, 0x21, 0, 0 } };
 
 	for (int uid = 0; uid < 2; uid++) {
 		struct spec_process spec = process(uid ? 1000 : 0, true, uid ? &caps : NULL);
 		struct proc_plan plan = plan_of(&spec, &p);
-		struct child c = child_start(&plan, &(struct child_how){ .instead = leave_at_once });
+		struct child c =
+			child_start(&plan, &(struct child_how){ .instead = leave_at_once });
 
 		cr_assert(c.applied == 0, "%s", c.err.text);
 		cr_expect(child_finish(&c) == 0);
@@ -640,14 +690,16 @@ Test(seccomp_load, with_no_new_privs_the_filter_sees_no_call_of_ours)
 
 Test(seccomp_load, a_profile_without_capset_is_told_apart_from_other_refusals)
 {
-	struct proc_seccomp p = compiled(RULES("{" NAMES("\"capset\"") ",\"action\":\"SCMP_ACT_ERRNO\"}"));
+	struct proc_seccomp p =
+		compiled(RULES("{" NAMES("\"capset\"") ",\"action\":\"SCMP_ACT_ERRNO\"}"));
 	struct spec_capabilities caps = { .set = { 0x21, 0x21, 0x21, 0, 0 } };
 	struct spec_process spec = process(0, false, &caps);
 	struct proc_plan plan = plan_of(&spec, &p);
 	struct child c = child_start(&plan, NULL);
 
 	cr_expect(c.applied == -EPERM);
-	cr_expect_str_eq(c.err.hint, "the seccomp profile must allow capset, or noNewPrivileges be true");
+	cr_expect_str_eq(c.err.hint,
+			 "the seccomp profile must allow capset, or noNewPrivileges be true");
 	child_finish(&c);
 	spec.no_new_privileges = true;
 	c = child_start(&plan, NULL);
@@ -665,7 +717,9 @@ static int receive_fd(int sock)
 {
 	char byte, room[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = room,
 			      .msg_controllen = sizeof(room) };
 	int fd = -1;
 
@@ -686,7 +740,8 @@ Test(seccomp_load, a_listener_reaches_the_runtime_and_answers)
 
 	cr_assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) == 0);
 
-	struct child c = child_start(&plan, &(struct child_how){ .instead = ask, .notify_sock = socks[1] });
+	struct child c =
+		child_start(&plan, &(struct child_how){ .instead = ask, .notify_sock = socks[1] });
 
 	cr_assert(c.applied == 0, "%s", c.err.text);
 	int listener = receive_fd(socks[0]);
