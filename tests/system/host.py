@@ -68,6 +68,19 @@ def _idmapped_mounts():
     return kernel >= supported.get(found.stdout.strip(), (99, 0))
 
 
+@functools.lru_cache(None)
+def _realtime():
+    """With real-time group scheduling a cgroup without a budget admits no real-time task."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def _character_device(path):
     try:
         return stat.S_ISCHR(os.stat(path).st_mode)
@@ -91,12 +104,13 @@ FEATURES = {
     "mqueue": lambda: _filesystem("mqueue"),
     "CAP_SYS_RESOURCE": lambda: _capability(24),
     "CAP_SYS_NICE": lambda: _capability(23),
+    "realtime budget": _realtime,
     "two cpus": lambda: len(os.sched_getaffinity(0)) >= 2,
     "strace": lambda: _program("strace"),
     "AppArmor": lambda: linux.read("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
-    "no AppArmor": lambda: not linux.read("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
-    "no SELinux": lambda: not os.path.exists("/sys/fs/selinux/enforce"),
-    "no resctrl": lambda: not os.path.exists("/sys/fs/resctrl/schemata"),
+    "SELinux": lambda: os.path.exists("/sys/fs/selinux/enforce"),
+    "systemd": lambda: os.path.isdir("/run/systemd/system"),
+    "pressure stall information": lambda: os.path.isdir("/proc/pressure"),
     "resctrl": lambda: os.path.exists("/sys/fs/resctrl/schemata"),
     "kvm": lambda: _character_device("/dev/kvm"),
     "dockerd": lambda: _program("dockerd") and _program("containerd") and _program("docker"),
@@ -124,7 +138,6 @@ def lacks(feature):
     if feature.startswith("no controller "):
         name = feature.split()[2]
         return f"the v2 tree has a {name} controller" if _controller(name) else None
-    if FEATURES[feature]():
-        return None
-    return SENTENCES.get(feature, f"this host has no {feature}" if not feature.startswith("no ")
-                         else f"this host has {feature[3:]}")
+    if feature.startswith("no "):
+        return f"this host has {feature[3:]}" if FEATURES[feature[3:]]() else None
+    return None if FEATURES[feature]() else SENTENCES.get(feature, f"this host has no {feature}")

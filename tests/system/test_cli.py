@@ -179,8 +179,7 @@ def test_debug_adds_debug_lines(t):
 
 @envs("hybrid")
 def test_systemd_cgroup_is_refused_loudly_where_systemd_does_not_run(t):
-    if os.path.isdir("/run/systemd/system"):
-        t.need("no systemd")
+    t.need("no systemd")
     b = t.bundle()
     b.linux["cgroupsPath"] = f"system.slice:bh:{t.name()}"
     b.save()
