@@ -8,12 +8,14 @@
  * yet: a denying rule that touches one of them ends it, an allowing rule crosses
  * off its own, and when none is left the access is granted.
  *
- * No loop, no memory, no call, and every jump is short and forward. A condition is
- * written as "equal: skip the jump that leads to the next rule", since the verifier
- * walks what follows a conditional jump before what it jumps to: so it comes to each
- * rule first with registers of which nothing is known, and every later arrival is a
- * special case that it prunes. The other way round its work grows with the square
- * of the number of rules (measured: a thousand rules were refused).
+ * Rules for character and for block devices never meet, so each kind has its own
+ * chain, and a rule for one device and every access, which most are, is a single
+ * compare. No loop, no memory, no call, and every jump goes forward. Where a rule
+ * needs more than one instruction, its condition is written as "equal: skip the jump
+ * that leads to the next rule": the verifier walks what follows a conditional jump
+ * before what it jumps to, so it comes to each rule first with registers of which
+ * nothing is known, and prunes every later arrival as a special case. The other way
+ * round its work grows with the square of the number of rules.
  */
 
 #include <errno.h>
@@ -26,11 +28,26 @@
 _Static_assert(BPF_DEVCG_ACC_MKNOD == 1 && BPF_DEVCG_ACC_READ == 2 && BPF_DEVCG_ACC_WRITE == 4,
 	       "access bits of the kernel");
 
-enum { ASKED = BPF_REG_2, TYPE = BPF_REG_3, MAJOR = BPF_REG_4, MINOR = BPF_REG_5, SCRATCH = BPF_REG_6 };
+enum {
+	ASKED = BPF_REG_2,
+	TYPE = BPF_REG_3,
+	MAJOR = BPF_REG_4,
+	MINOR = BPF_REG_5,
+	DEVICE = BPF_REG_6, /* both numbers as the kernel packs them: 12 and 20 bits */
+	SCRATCH = BPF_REG_7,
+};
 
-#define INSNS_PER_RULE 11
-#define INSNS_FIXED    12
+#define MINOR_BITS 20
+#define MAJOR_MAX  ((1u << 12) - 1)
+#define MINOR_MAX  ((1u << MINOR_BITS) - 1)
+
+#define INSNS_PER_RULE 5 /* in each of the two chains */
+#define INSNS_FIXED    20
+#define INSNS_MAX      INT16_MAX /* what a jump can span */
 #define SHADOW_SCAN    512 /* rules compared to find one that later rules make void */
+
+/* Jumps to places not known yet; real offsets are never negative. */
+enum { TO_ALLOW = -1, TO_DENY = -2, TO_BLOCK_CHAIN = -3 };
 
 struct program {
 	struct bpf_insn *v;
@@ -54,19 +71,17 @@ static void emit_return(struct program *p, bool allow)
 	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-/* Goes on when reg holds imm, else to where land() says. */
-static void emit_unless_equal(struct program *p, int class, int reg, uint32_t imm)
+/* Points all jumps to `label` at what comes next. False when there were none. */
+static bool place(struct program *p, int label)
 {
-	emit(p, class | BPF_JEQ | BPF_K, reg, 0, 1, imm);
-	emit(p, BPF_JMP | BPF_JA, 0, 0, 0, 0);
-}
+	bool any = false;
 
-/* Points the jumps since `from` that lead nowhere yet to what comes next. */
-static void land(struct program *p, size_t from)
-{
-	for (size_t i = from; i < p->n; i++)
-		if (BPF_CLASS(p->v[i].code) == BPF_JMP && BPF_OP(p->v[i].code) != BPF_EXIT && !p->v[i].off)
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].off == label) {
 			p->v[i].off = (int16_t)(p->n - i - 1);
+			any = true;
+		}
+	return any;
 }
 
 static uint32_t kernel_access(unsigned access)
@@ -86,38 +101,67 @@ static void emit_head(struct program *p)
 	emit(p, BPF_ALU64 | BPF_MOV | BPF_X, TYPE, ASKED, 0, 0);
 	emit(p, BPF_ALU64 | BPF_AND | BPF_K, TYPE, 0, 0, 0xffff);
 	emit(p, BPF_ALU64 | BPF_RSH | BPF_K, ASKED, 0, 0, 16);
-
+	emit(p, BPF_ALU64 | BPF_MOV | BPF_X, DEVICE, MAJOR, 0, 0);
+	emit(p, BPF_ALU64 | BPF_LSH | BPF_K, DEVICE, 0, 0, MINOR_BITS);
+	emit(p, BPF_ALU64 | BPF_OR | BPF_X, DEVICE, MINOR, 0, 0);
 	/* Nothing asked for (an existence check) is nothing to refuse. */
-	size_t from = p->n;
-
-	emit(p, BPF_JMP | BPF_JNE | BPF_K, ASKED, 0, 0, 0);
-	emit_return(p, true);
-	land(p, from);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, ASKED, 0, TO_ALLOW, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, TYPE, 0, TO_BLOCK_CHAIN, BPF_DEVCG_DEV_BLOCK);
 }
 
-static void emit_rule(struct program *p, const struct spec_device_rule *r)
+/* Compares the device with the numbers of the rule and jumps when they are its own. False: any device will do. */
+static bool emit_if_device(struct program *p, const struct spec_device_rule *r, int off)
+{
+	/* 32 bits wide: the immediate of a 64-bit compare is sign-extended. */
+	int code = BPF_JMP32 | BPF_JEQ | BPF_K;
+
+	if (r->major >= 0 && r->minor >= 0)
+		emit(p, code, DEVICE, 0, off, (uint32_t)r->major << MINOR_BITS | (uint32_t)r->minor);
+	else if (r->major >= 0)
+		emit(p, code, MAJOR, 0, off, (uint32_t)r->major);
+	else if (r->minor >= 0)
+		emit(p, code, MINOR, 0, off, (uint32_t)r->minor);
+	else
+		return false;
+	return true;
+}
+
+/* A rule that speaks of some kinds of access only. */
+static void emit_partial(struct program *p, const struct spec_device_rule *r)
 {
 	uint32_t access = kernel_access(r->access);
-	bool all = (r->access & DEVICE_ANY) == DEVICE_ANY;
-	size_t from = p->n;
 
-	if (r->type != 'a')
-		emit_unless_equal(p, BPF_JMP, TYPE, r->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
-	/* 32 bits wide: an immediate of a 64-bit compare is sign-extended. */
-	if (r->major >= 0)
-		emit_unless_equal(p, BPF_JMP32, MAJOR, (uint32_t)r->major);
-	if (r->minor >= 0)
-		emit_unless_equal(p, BPF_JMP32, MINOR, (uint32_t)r->minor);
-	if (!all && r->allow) {
+	if (emit_if_device(p, r, 1))
+		emit(p, BPF_JMP | BPF_JA, 0, 0, r->allow ? 2 : 3, 0);
+	if (r->allow) {
 		emit(p, BPF_ALU64 | BPF_AND | BPF_K, ASKED, 0, 0, ~access);
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, ASKED, 0, 0, 0);
-	} else if (!all) {
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, ASKED, 0, TO_ALLOW, 0);
+	} else {
 		emit(p, BPF_ALU64 | BPF_MOV | BPF_X, SCRATCH, ASKED, 0, 0);
 		emit(p, BPF_ALU64 | BPF_AND | BPF_K, SCRATCH, 0, 0, access);
-		emit(p, BPF_JMP | BPF_JEQ | BPF_K, SCRATCH, 0, 0, 0);
+		emit(p, BPF_JMP | BPF_JNE | BPF_K, SCRATCH, 0, TO_DENY, 0);
 	}
-	emit_return(p, r->allow);
-	land(p, from);
+}
+
+/* The rules for one type of device, last one first, and what holds when none decides. */
+static void emit_chain(struct program *p, const struct spec_device_rule *const *rules, size_t n, char type,
+		       bool allow)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct spec_device_rule *r = rules[i];
+
+		/* Numbers that no device of the kernel's can have never match. */
+		if ((r->type != 'a' && r->type != type) || r->major > MAJOR_MAX || r->minor > MINOR_MAX)
+			continue;
+		if ((r->access & DEVICE_ANY) != DEVICE_ANY) {
+			emit_partial(p, r);
+		} else if (!emit_if_device(p, r, r->allow ? TO_ALLOW : TO_DENY)) {
+			/* Every device of this type: the rules before it are out of reach. */
+			allow = r->allow;
+			break;
+		}
+	}
+	emit_return(p, allow);
 }
 
 static int check_rule(const struct spec_device_rule *r, size_t list, size_t i, struct error *err)
@@ -206,13 +250,20 @@ int cg_device_program(const struct cg_device_rules *rules, size_t n_lists, struc
 		return 0;
 
 	struct program p = {
-		.v = ARENA_NEW_N(a, struct bpf_insn, n * INSNS_PER_RULE + INSNS_FIXED),
+		.v = ARENA_NEW_N(a, struct bpf_insn, n * INSNS_PER_RULE * 2 + INSNS_FIXED),
 	};
 
 	emit_head(&p);
-	for (size_t i = 0; i < n; i++)
-		emit_rule(&p, kept[i]);
-	emit_return(&p, allow);
+	emit_chain(&p, kept, n, 'c', allow);
+	place(&p, TO_BLOCK_CHAIN);
+	emit_chain(&p, kept, n, 'b', allow);
+	if (place(&p, TO_ALLOW))
+		emit_return(&p, true);
+	if (place(&p, TO_DENY))
+		emit_return(&p, false);
+	if (p.n > INSNS_MAX)
+		return error_rule(err, E2BIG, "%zu device rules make a program of %zu instructions; %d are "
+				  "possible", total, p.n, INSNS_MAX);
 	*ret_insns = p.v;
 	*ret_n = p.n;
 	return 0;
