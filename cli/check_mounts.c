@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -108,16 +109,17 @@ static int probe_idmap(const void *arg)
 
 void cli_check_mounts(struct check *c)
 {
+	int overlay = cli_check_in_child(probe_overlay, NULL);
+	int idmap = cli_check_in_child(probe_idmap, "tmpfs");
+
 	cli_check_add_errno(c, cli_check_in_child(probe_mount_api, NULL), CHECK_MISSING,
 			    CHECK_NEEDED, "mount API", "make a mount by descriptors");
-	cli_check_add_errno(c, cli_check_in_child(probe_overlay, NULL), CHECK_MISSING,
-			    CHECK_OPTIONAL, "overlayfs", "stack layers");
-	if (c->v[c->n - 1].verdict != CHECK_OK)
+	cli_check_add_errno(c, overlay, CHECK_MISSING, CHECK_OPTIONAL, "overlayfs", "stack layers");
+	if (overlay == ENODEV)
 		cli_check_remedy(c, "modprobe overlay");
-	cli_check_add_errno(c, cli_check_in_child(probe_idmap, "tmpfs"), CHECK_MISSING,
-			    CHECK_OPTIONAL, "idmapped mounts",
+	cli_check_add_errno(c, idmap, CHECK_MISSING, CHECK_OPTIONAL, "idmapped mounts",
 			    "shift the owners on a mount (tmpfs)");
-	if (c->v[c->n - 1].verdict != CHECK_OK)
+	if (idmap == EINVAL)
 		cli_check_remedy(
-			c, "use Linux 6.3 or newer; older kernels do it for some filesystems");
+			c, "use Linux 6.3 or newer; older kernels do it for other filesystems");
 }

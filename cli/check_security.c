@@ -85,19 +85,26 @@ static uint64_t effective_capabilities(void)
 
 static void check_capabilities(struct check *c)
 {
+	static const char name[] = "capabilities";
 	uint64_t have = effective_capabilities();
-	auto_buf struct buf lack = BUF_INIT;
 	uint64_t admin = 1ull << spec_cap_number("CAP_SYS_ADMIN");
+	uint64_t resource = 1ull << spec_cap_number("CAP_SYS_RESOURCE");
+	auto_buf struct buf lack = BUF_INIT;
 
 	for (unsigned i = 0; i <= SPEC_CAP_LAST; i++)
 		if (!(have & (1ull << i)))
 			buf_printf(&lack, "%s%s", lack.len ? ", " : "", spec_cap_name(i));
-	if (!lack.len)
-		cli_check_add(c, CHECK_OK, CHECK_NEEDED, "capabilities", "all");
-	else
-		cli_check_add(c, have & admin ? CHECK_WARN : CHECK_MISSING, CHECK_NEEDED,
-			      "capabilities", "cannot use or give away: %s", lack.data);
-	if (!(have & (1ull << spec_cap_number("CAP_SYS_RESOURCE"))))
+	if (!lack.len) {
+		cli_check_add(c, CHECK_OK, CHECK_NEEDED, name, "all");
+		return;
+	}
+	if (!(have & admin)) {
+		cli_check_add(c, CHECK_MISSING, CHECK_NEEDED, name, "no CAP_SYS_ADMIN%s",
+			      have ? "" : ", nor any other");
+		return;
+	}
+	cli_check_add(c, CHECK_WARN, CHECK_NEEDED, name, "cannot use or give away: %s", lack.data);
+	if (!(have & resource))
 		cli_check_remedy(c, "without CAP_SYS_RESOURCE no hard limit can be raised and no "
 				    "oom_score_adj lowered; run it with that capability");
 }

@@ -13,6 +13,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cli/args.h"
@@ -34,7 +35,7 @@ static void guard_descriptors(void)
 {
 	struct pollfd std[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
 
-	close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	if (poll(std, 3, 0) <= 0)
 		return;
 	for (int i = 0; i < 3; i++)

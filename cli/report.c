@@ -41,6 +41,17 @@ static void add_place(struct buf *out, const struct error *err)
 	add_printable(out, err->at);
 }
 
+/* "EPERM": what one searches a manual for. NULL with a C library that cannot tell. */
+static const char *errno_name(int code)
+{
+#ifdef __GLIBC__
+	return strerrorname_np(code);
+#else
+	(void)code;
+	return NULL;
+#endif
+}
+
 void cli_report_text(struct buf *out, const char *prefix, const struct error *err)
 {
 	bool names_us = prefix && !strncmp(prefix, CLI_NAME, strlen(CLI_NAME));
@@ -51,7 +62,7 @@ void cli_report_text(struct buf *out, const char *prefix, const struct error *er
 		buf_printf(out, "%s: ", prefix);
 	add_chain(out, err);
 
-	const char *name = err->quiet ? NULL : strerrorname_np(err->code);
+	const char *name = err->quiet ? NULL : errno_name(err->code);
 
 	if (name)
 		buf_printf(out, " (%s)", name);

@@ -105,3 +105,30 @@ Test(cli_check, every_group_finds_something_to_say)
 		cr_expect(c.v[i].verdict == CHECK_OK || !c.v[i].remedy || c.v[i].remedy[0]);
 	}
 }
+
+static const struct check_result *named(const struct check *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (!strcmp(c->v[i].name, name))
+			return &c->v[i];
+	cr_assert_fail("nothing is said of %s", name);
+	return NULL;
+}
+
+Test(cli_check, a_caller_without_privilege_is_told_that_and_not_to_load_modules)
+{
+	struct check c = { .arena = &arena };
+
+	if (geteuid() == 0)
+		cr_assert_eq(setresuid(65534, 65534, 65534), 0);
+	cli_check_kernel(&c);
+	cli_check_mounts(&c);
+	cli_check_security(&c);
+	cr_expect_not(cli_check_works(&c));
+	cr_expect_eq(named(&c, "user")->verdict, CHECK_MISSING);
+	cr_expect_eq(named(&c, "mount API")->verdict, CHECK_MISSING);
+	cr_expect(strstr(named(&c, "mount API")->detail, "operation not permitted"));
+	cr_expect_null(named(&c, "overlayfs")->remedy);
+	cr_expect_null(named(&c, "idmapped mounts")->remedy);
+	cr_expect_str_eq(named(&c, "capabilities")->detail, "no CAP_SYS_ADMIN, nor any other");
+}
