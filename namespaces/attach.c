@@ -190,11 +190,12 @@ static int attach_carefully(struct ns_plan *plan, const struct ns_mount *m, int 
 {
 	const char *rest;
 	int base = ns_place_base(plan, &m->place, &rest);
-	auto_close int target = *rest ? open_target(plan, m, base, rest, dir, err) : -1;
+	/* Left open, like all descriptors of the container's own objects: it goes at execve. */
+	int target = *rest ? open_target(plan, m, base, rest, dir, err) : base;
 
-	if (*rest && target < 0)
+	if (target < 0)
 		return target;
-	if (sys_attach(fd, *rest ? target : base, "") < 0)
+	if (sys_attach(fd, target, "") < 0)
 		return error_set(err, errno, "mount %s on %s (a %s)", m->source ? m->source : m->type,
 				 m->place.path, dir ? "directory" : "file");
 	return 0;

@@ -436,3 +436,48 @@ Test(ns_mount, a_cgroup_mount_without_a_namespace_is_the_hosts_tree)
 	box_has(&box, " /sys/fs/cgroup ro,nosuid,");
 	box_has(&box, " - cgroup2 ");
 }
+
+/* Exchanges a directory of the image with a link out of it, as fast as it can, until killed. */
+static pid_t start_swapper(const char *dir, const char *link)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			renameat2(AT_FDCWD, dir, AT_FDCWD, link, RENAME_EXCHANGE);
+	return pid;
+}
+
+Test(ns_mount, a_target_that_is_exchanged_while_we_mount_never_leads_out, .timeout = 60)
+{
+	char dir[256], link[256], canary[256], up[300], inner[300];
+	unsigned made = 0;
+
+	box_need_root();
+	box_mkdir(&box, "vol");
+	box_mkdir(&box, "canary");
+	box_mkdir(&box, "rootfs/a");
+	box_path(&box, "rootfs/a", dir);
+	box_path(&box, "rootfs/link", link);
+	box_path(&box, "canary", canary);
+	snprintf(up, sizeof(up), "../../../../../../../..%s", canary);
+	cr_assert_eq(symlink(up, link), 0);
+
+	pid_t swapper = start_swapper(dir, link);
+
+	for (int i = 0; i < 150; i++) {
+		int r = run(BIND("/a/b/c", "vol", "") "," MOUNT("/a/t", "tmpfs", "t", "") ","
+			    BIND("/a", "vol", ",\"ro\""), NS_PLAIN, NULL);
+
+		/* Losing the race may be an error; winning it for the image may not happen. */
+		made += r == 0;
+	}
+	kill(swapper, SIGKILL);
+	waitpid(swapper, NULL, 0);
+	cr_expect_gt(made, 0);
+	snprintf(inner, sizeof(inner), "%s/b", canary);
+	cr_expect(access(inner, F_OK) < 0, "%s was made on the host", inner);
+	snprintf(inner, sizeof(inner), "%s/t", canary);
+	cr_expect(access(inner, F_OK) < 0, "%s was made on the host", inner);
+	cr_expect_eq(rmdir(canary), 0, "%s is not empty any more", canary);
+}
