@@ -25,20 +25,16 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-static bool is_null_device(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
-}
-
 /*
  * The host's /dev/null as a standard descriptor is a way to the host's devtmpfs
  * (the inode's mount): the container's own takes its place, once it has shown to be
- * the null device and no file of the image (CVE-2025-31133).
+ * the null device and no file of the image (CVE-2025-31133). Whatever else stands
+ * there is opened without waiting for it, under the container's own device rules.
  */
 static int open_own_null(int root_fd, struct error *err)
 {
 	struct stat st;
-	auto_close int fd = path_try(root_fd, "/dev/null", O_PATH);
+	auto_close int fd = path_try(root_fd, "/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK);
 
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return -ENOENT; /* an image without /dev: keep the caller's */
@@ -46,42 +42,37 @@ static int open_own_null(int root_fd, struct error *err)
 		return error_set(err, -fd, "open /dev/null of the container");
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "stat /dev/null of the container");
-	if (!is_null_device(&st))
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return error_rule(err, EPERM, "/dev/null of the container is not the null device");
-
-	auto_close int opened = path_try(root_fd, "/dev/null", O_RDWR | O_NOCTTY);
-
-	if (opened < 0)
-		return error_set(err, -opened, "open /dev/null of the container");
-	if (fstat(opened, &st) < 0 || !is_null_device(&st))
-		return error_rule(err, EPERM, "/dev/null of the container is not the null device");
-	return TAKE_FD(opened);
+	return TAKE_FD(fd);
 }
 
-static int settle_stdio(const struct launch_program *p, struct error *err)
+static int replace_null(const struct launch_program *p, struct error *err)
 {
-	auto_close int null_fd = -1;
-	uint32_t uid = p->process->user.uid;
+	int null_fd = -1;
 
 	for (int fd = 0; fd <= 2; fd++) {
-		struct stat st;
-
-		if (fstat(fd, &st) < 0)
-			continue; /* closed by the caller: stays so */
-		if (is_null_device(&st)) {
-			if (null_fd < 0) {
-				null_fd = open_own_null(p->root_fd, err);
-				if (null_fd == -ENOENT)
-					return 0;
-				if (null_fd < 0)
-					return null_fd;
-			}
-			if (dup2(null_fd, fd) < 0)
-				return error_set(err, errno, "replace descriptor %d by the container's /dev/null", fd);
+		if (p->stdio[fd] >= 0 || !p->facts->is_null[fd])
 			continue;
-		}
-		/* So that the program may re-open /dev/stdout. A file of somebody else's stays as it is. */
-		if (uid != 0 && fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
+		if (null_fd < 0)
+			null_fd = open_own_null(p->root_fd, err);
+		if (null_fd < 0)
+			return null_fd == -ENOENT ? 0 : null_fd;
+		if (dup2(null_fd, fd) < 0)
+			return error_set(err, errno, "replace descriptor %d by the container's /dev/null", fd);
+	}
+	return 0; /* null_fd is CLOEXEC */
+}
+
+/* So that the program may re-open /dev/stdout. A file of somebody else's stays as it is. */
+static int give_stdio(const struct launch_program *p, struct error *err)
+{
+	uint32_t uid = p->process->user.uid;
+
+	for (int fd = 0; uid != 0 && fd <= 2; fd++) {
+		if (p->stdio[fd] < 0 && (p->facts->is_null[fd] || !p->facts->is_open[fd]))
+			continue;
+		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
 		    errno != EINVAL && errno != ENOTSUP)
 			return error_set(err, errno, "give descriptor %d to uid %u", fd, uid);
 	}
@@ -121,19 +112,16 @@ enum cwd_moment { AS_ROOT, AS_USER };
 static int enter_cwd(const struct launch_program *p, enum cwd_moment moment, struct error *err)
 {
 	const char *cwd = p->process->cwd;
-	int r = 0;
 
-	if (strcmp(cwd, "/") != 0) {
-		auto_close int fd = path_try(p->root_fd, cwd, O_PATH | O_DIRECTORY);
+	if (strcmp(cwd, "/") == 0) /* where entering the root left us */
+		return 0;
 
-		r = fd < 0 ? fd : fchdir(fd) < 0 ? -errno : 0;
-		if (r == -EACCES && moment == AS_ROOT)
-			return 1;
-		if (r < 0)
-			r = error_set(err, -r, "enter the directory");
-	}
-	if (r == 0)
-		r = check_cwd_is_inside(err);
+	auto_close int fd = path_try(p->root_fd, cwd, O_PATH | O_DIRECTORY);
+	int r = fd < 0 ? fd : fchdir(fd) < 0 ? -errno : 0;
+
+	if (r == -EACCES && moment == AS_ROOT)
+		return 1;
+	r = r < 0 ? error_set(err, -r, "enter the directory") : check_cwd_is_inside(err);
 	if (r < 0) {
 		r = error_wrap(err, r, "cannot use %s as working directory", cwd);
 		error_at(err, "/process/cwd");
@@ -194,14 +182,11 @@ static int become(struct launch *l, const struct launch_program *p, struct error
 	int r = replace_stdio(p, err);
 
 	if (r == 0)
-		r = settle_stdio(p, err);
+		r = replace_null(p, err);
+	if (r == 0)
+		r = give_stdio(p, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot set up standard input and output");
-
-	int again = enter_cwd(p, AS_ROOT, err);
-
-	if (again < 0)
-		return again;
 	if (home) {
 		char dir[PATH_MAX - 8];
 
@@ -209,6 +194,10 @@ static int become(struct launch *l, const struct launch_program *p, struct error
 		*home = arena_printf(&a, "HOME=%s", dir);
 	}
 
+	int again = enter_cwd(p, AS_ROOT, err);
+
+	if (again < 0)
+		return again;
 	r = keep_descriptors(l, p, err);
 	if (r == 0)
 		r = proc_apply(p->plan, l->sync[1], err);

@@ -190,6 +190,8 @@ int build_plan(struct build *b, struct error *err)
 		.has_hooks = build_has_hooks(b, SPEC_HOOK_START_CONTAINER) ||
 			     build_has_hooks(b, SPEC_HOOK_POSTSTART) || build_has_hooks(b, SPEC_HOOK_POSTSTOP),
 		.no_new_keyring = b->opt->no_new_keyring,
+		.has_exec_config = b->spec->linux_.seccomp || b->spec->linux_.memory_policy ||
+				   b->spec->linux_.has_personality,
 		.annotations = b->spec->annotations,
 		.n_annotations = b->spec->n_annotations,
 	};
@@ -371,7 +373,7 @@ int build_supervise(struct build *b, struct error *err)
 		if (r < 0)
 			return r;
 		if (msg.stage == STAGE_EOF)
-			return launch_confirm(l, err);
+			return 0;
 		log_debug(b->ctx->log, "stage %d of init reached", msg.stage);
 		r = on_stage(b, &msg, err);
 		if (r < 0)
@@ -424,16 +426,19 @@ int build_finish(struct build *b, struct error *err)
 	struct proc_stat st;
 	int r = proc_stat(l->pid, &st);
 
-	if (r < 0)
+	if (r < 0 && r != -ESRCH)
 		return error_set(err, -r, "read /proc/%d/stat", (int)l->pid);
-	b->state.start_time = st.start_time;
-	r = proc_apply_outside(&b->proc, l->pid, err);
+	b->state.start_time = r < 0 ? 0 : st.start_time;
+	r = launch_verify(l, &b->proc, err);
 	if (r == 0)
-		r = proc_verify(&b->proc, l->pid, err);
+		r = proc_apply_outside(&b->proc, l->pid, err);
+	if (r == 0)
+		r = proc_apply_affinity(&b->proc, l->pid, true, err);
 	if (r == 0)
 		r = delegate(b, err);
 	if (r < 0)
 		return r;
+	b->state.reset_signals = l->reset_signals;
 	r = state_save(b->state_dir, &b->state, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot write the container's state");

@@ -35,6 +35,7 @@ int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt,
 	b.arena = &a;
 	b.detach = true;
 	b.launch.gate = GATE_FIFO;
+	stdio_look(&b.stdio);
 
 	int r = build_container(&b, err);
 
@@ -122,10 +123,11 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	f.log = ctx->log;
 	if (!opt->no_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	stdio_look(&b.stdio);
 	if (!b.detach) {
 		r = foreground_begin(&f, err);
 		if (r == 0)
-			r = foreground_stdio(&f, err);
+			r = foreground_stdio(&f, &b.stdio, err);
 		memcpy(b.child_stdio, f.child_stdio, sizeof(b.child_stdio));
 	}
 	if (r == 0)

@@ -101,7 +101,6 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
 	      int (*emit)(const char *line, void *data), void *data, struct error *err)
 {
 	static struct arena a = ARENA_INIT;
-	struct cg_host host = { .root_fd = -1 };
 	struct rt_state state;
 
 	if (interval_ns <= 0)
@@ -113,14 +112,10 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
 		return r;
 	if (state_status(ctx, -1, &state) == RT_STOPPED || !state.pid)
 		return error_rule(err, ESRCH, TEXT_EVENTS_STOPPED, id);
-	r = cg_host_open(&host, err);
-	if (r < 0)
-		return r;
 
-	auto_close int cgroup_fd = cg_open(&host, state.cgroup, err);
+	auto_close int cgroup_fd = state_open_cgroup(&state, err);
 	auto_close int pidfd = state_pidfd(&state, NULL);
 
-	cg_host_close(&host);
 	if (cgroup_fd < 0)
 		return cgroup_fd;
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -27,11 +28,13 @@
 #include "spec/base/path.h"
 #include "spec/base/proc.h"
 
+/* --ignore-paused: as long as somebody may leave a container paused on purpose. */
+#define PAUSED_TIMEOUT_MS (24 * 3600 * 1000)
+
 struct exec {
 	const struct rt_context *ctx;
 	const struct rt_exec_options *opt;
 	struct arena *arena;
-	int state_dir;
 	struct rt_state state;
 	struct exec_source source;    /* process and the container's saved config */
 	struct proc_seccomp seccomp;
@@ -41,16 +44,17 @@ struct exec {
 	char **extra_env;
 	uint32_t preserve_fds;
 	int child_stdio[3];
+	struct stdio_facts stdio;
 	struct launch launch;
 };
 
 #define EXEC_INIT \
-	{ .state_dir = -1, .init_pidfd = -1, .console_master = -1, .child_stdio = { -1, -1, -1 }, \
+	{ .init_pidfd = -1, .console_master = -1, .child_stdio = { -1, -1, -1 }, \
 	  .launch = LAUNCH_INIT }
 
 static int check_status(const struct exec *x, struct error *err)
 {
-	switch (state_status(x->ctx, x->state_dir, &x->state)) {
+	switch (state_status_of_init(&x->state)) {
 	case RT_STOPPED:
 		return error_rule(err, ESRCH, TEXT_EXEC_STOPPED);
 	case RT_PAUSED:
@@ -75,7 +79,7 @@ static int check_terminal(const struct exec *x, struct error *err)
 
 static int plan(struct exec *x, struct error *err)
 {
-	const struct spec_linux *lx = &x->source.container->linux_;
+	const struct spec_linux *lx = x->source.linux_;
 	int r = 0;
 
 	if (lx->seccomp) {
@@ -100,32 +104,30 @@ static int plan(struct exec *x, struct error *err)
 
 static int prepare(struct exec *x, struct error *err)
 {
-	x->state_dir = state_open(x->ctx, x->opt->id, STATE_SHARED, err);
-	if (x->state_dir < 0)
-		return x->state_dir;
+	int r = state_peek(x->ctx, x->opt->id, x->arena, &x->state, err);
 
-	int r = state_load(x->state_dir, x->opt->id, x->arena, &x->state, err);
-
-	if (r == -ENOENT)
-		return error_rule(err, EAGAIN, "cannot exec in a container in the creating state");
+	/* The pidfd first: what is true of its process then is true of the one that is entered. */
+	if (r == 0 && x->state.pid)
+		x->init_pidfd = pidfd_open(x->state.pid, 0);
 	if (r == 0)
 		r = check_status(x, err);
+	if (r == 0 && x->init_pidfd < 0)
+		r = error_rule(err, ESRCH, TEXT_EXEC_STOPPED);
 	if (r == 0)
-		r = exec_source(x->opt, x->state_dir, &x->state, x->arena, x->ctx->log, &x->source, err);
+		r = exec_source(x->ctx, x->opt, &x->state, x->arena, &x->source, err);
 	if (r == 0)
 		r = check_terminal(x, err);
 	if (r == 0)
 		r = caller_descriptors(x->opt->preserve_fds, x->arena, &x->preserve_fds, &x->extra_env, err);
 	if (r == 0)
 		r = plan(x, err);
-	if (r == 0)
-		x->init_pidfd = r = state_pidfd(&x->state, err);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* The sub-cgroup that --cgroup names: below the container's own, wherever links or ".." would lead. */
-static int sub_cgroup(const struct exec *x, const struct cg_host *host, struct error *err)
+static int sub_cgroup(const struct exec *x, struct error *err)
 {
+	struct cg_host host = { .root_fd = -1 };
 	char clean[PATH_MAX];
 	char path[PATH_MAX];
 	int r = path_clean(x->opt->cgroup, clean, sizeof(clean));
@@ -134,19 +136,26 @@ static int sub_cgroup(const struct exec *x, const struct cg_host *host, struct e
 		return error_rule(err, EINVAL, "--cgroup %s is not a path below the container's cgroup",
 				  x->opt->cgroup);
 	snprintf(path, sizeof(path), "%s%s", x->state.cgroup, strcmp(clean, "/") == 0 ? "" : clean);
-
-	int fd = cg_open(host, path, err);
-
-	return fd < 0 ? error_wrap(err, fd, "cannot use --cgroup %s", x->opt->cgroup) : fd;
+	r = cg_host_open(&host, err);
+	if (r == 0)
+		r = cg_open(&host, path, err);
+	cg_host_close(&host);
+	return r < 0 ? error_wrap(err, r, "cannot use --cgroup %s", x->opt->cgroup) : r;
 }
 
 /* Where init is now: a container that manages its own cgroup has moved it to a leaf below the one we made. */
-static int cgroup_of_init(const struct exec *x, const struct cg_host *host, struct error *err)
+static int cgroup_of_init(const struct exec *x, struct error *err)
 {
+	struct cg_host host = { .root_fd = -1 };
 	char path[PATH_MAX];
 	int r = cg_path_of_pid(x->state.pid, path, sizeof(path), err);
 
-	return r < 0 ? r : cg_open(host, path, err);
+	if (r == 0)
+		r = cg_host_open(&host, err);
+	if (r == 0)
+		r = cg_open(&host, path, err);
+	cg_host_close(&host);
+	return r;
 }
 
 static void exec_child(struct launch *l, void *data);
@@ -154,31 +163,18 @@ static void exec_child(struct launch *l, void *data);
 static int clone_into_cgroup(struct exec *x, struct error *err)
 {
 	struct launch *l = &x->launch;
-	struct cg_host host = { .root_fd = -1 };
-	int r = cg_host_open(&host, err);
 
-	if (r < 0)
-		return r;
+	l->cgroup_fd = x->opt->cgroup ? sub_cgroup(x, err) : state_open_cgroup(&x->state, err);
+	if (l->cgroup_fd < 0)
+		return l->cgroup_fd;
 
-	auto_close int top = x->opt->cgroup ? sub_cgroup(x, &host, err) : cg_open(&host, x->state.cgroup, err);
-
-	if (top < 0) {
-		cg_host_close(&host);
-		return top;
-	}
-	l->cgroup_fd = top;
-	r = launch_clone(l, exec_child, x, err);
+	int r = launch_clone(l, exec_child, x, err);
 
 	/* cgroup.md "no internal processes"; with an explicit --cgroup the caller gets what it asked for. */
-	auto_close int leaf = r == -EBUSY && !x->opt->cgroup ? cgroup_of_init(x, &host, err) : -1;
-
-	if (leaf >= 0) {
-		l->cgroup_fd = leaf;
-		r = launch_clone(l, exec_child, x, err);
-	}
-	l->cgroup_fd = -1;
-	cg_host_close(&host);
-	return r;
+	if (r != -EBUSY || x->opt->cgroup)
+		return r;
+	l->cgroup_fd = cgroup_of_init(x, err);
+	return l->cgroup_fd < 0 ? l->cgroup_fd : launch_clone(l, exec_child, x, err);
 }
 
 static int open_terminal(struct exec *x, int root_fd, struct launch_program *p, struct error *err)
@@ -207,9 +203,7 @@ static int enter(struct exec *x, struct launch_program *p, struct error *err)
 
 	if (r < 0)
 		return error_wrap(err, r, "cannot enter the container's namespaces");
-	p->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* path-ok: the root just entered */
-	if (p->root_fd < 0)
-		return error_set(err, errno, "open the container's root");
+	p->root_fd = AT_FDCWD; /* the root just entered is the working directory: as good as a descriptor of it */
 	if (x->source.process->apparmor_profile || x->source.process->selinux_label) {
 		p->procfs_fd = procfs_open(PROCFS_PIDS, err);
 		if (p->procfs_fd < 0)
@@ -229,6 +223,7 @@ static void exec_child(struct launch *l, void *data)
 		.preserve_fds = x->preserve_fds,
 		.procfs_fd = -1,
 		.stdio = { x->child_stdio[0], x->child_stdio[1], x->child_stdio[2] },
+		.facts = &x->stdio,
 	};
 
 	if (enter(x, &program, &err) < 0)
@@ -247,21 +242,24 @@ static int on_stage(struct exec *x, struct stage_msg *msg, struct error *err)
 		return 0;
 	}
 	if (msg->stage == STAGE_LISTENER && fd >= 0)
-		return listener_send(x->source.container->linux_.seccomp, &x->state, RT_RUNNING, x->launch.pid,
+		return listener_send(x->source.linux_->seccomp, &x->state, RT_RUNNING, x->launch.pid,
 				     fd, err);
 	return error_set(err, EPROTO, "read a stage message");
 }
 
 static int supervise(struct exec *x, struct error *err)
 {
+	/* Born frozen, it sets itself up when the container is resumed. */
+	int timeout_ms = x->opt->ignore_paused ? PAUSED_TIMEOUT_MS : STAGE_TIMEOUT_MS;
+
 	for (;;) {
 		struct stage_msg msg;
-		int r = stage_recv(x->launch.sync[0], STAGE_TIMEOUT_MS, "entering the container", &msg, err);
+		int r = stage_recv(x->launch.sync[0], timeout_ms, "entering the container", &msg, err);
 
 		if (r < 0)
 			return r;
 		if (msg.stage == STAGE_EOF)
-			return launch_confirm(&x->launch, err);
+			return 0;
 		r = on_stage(x, &msg, err);
 		if (r < 0)
 			return r;
@@ -271,12 +269,12 @@ static int supervise(struct exec *x, struct error *err)
 static int finish(struct exec *x, struct error *err)
 {
 	struct launch *l = &x->launch;
-	int r = proc_apply_affinity(&x->plan, l->pid, true, err);
+	int r = launch_verify(l, &x->plan, err);
 
 	if (r == 0)
 		r = proc_apply_outside(&x->plan, l->pid, err);
 	if (r == 0)
-		r = proc_verify(&x->plan, l->pid, err);
+		r = proc_apply_affinity(&x->plan, l->pid, true, err);
 	if (r == 0 && x->opt->pidfd_socket)
 		r = console_send_pidfd(x->opt->pidfd_socket, l->pidfd, "setns", err);
 	if (r == 0 && x->opt->pid_file)
@@ -324,15 +322,18 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 	x.opt = opt;
 	x.arena = &a;
 	f.log = ctx->log;
-	if (!opt->no_subreaper)
-		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	stdio_look(&x.stdio);
 
 	int r = prepare(&x, err);
+
+	/* With a pid namespace of its own, init gets the orphans. */
+	if (r == 0 && !opt->no_subreaper && !(x.state.ns_kinds & 1u << SPEC_NS_PID))
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 
 	if (r == 0 && !opt->detach) {
 		r = foreground_begin(&f, err);
 		if (r == 0 && !x.source.process->terminal)
-			r = foreground_stdio(&f, err);
+			r = foreground_stdio(&f, &x.stdio, err);
 		memcpy(x.child_stdio, f.child_stdio, sizeof(x.child_stdio));
 	}
 	if (r == 0)
@@ -341,7 +342,6 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 		*ret_status = 0;
 	else if (r == 0)
 		r = foreground_wait(&f, x.launch.pid, x.launch.pidfd, ret_status, err);
-	foreground_end(&f);
-	launch_close(&x.launch);
-	return r;
+	console_restore_host(&f.host);
+	return r; /* and all descriptors end with the process */
 }

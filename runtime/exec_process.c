@@ -17,35 +17,38 @@ static int from_file(const char *path, struct arena *a, const struct log *log,
 		     struct spec_process **ret, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT;
-	auto_close int fd = file_open_regular(AT_FDCWD, path, err);
-	int r = fd;
+	int r = file_load_at(AT_FDCWD, path, JSON_MAX_BYTES, &b, err);
 
-	if (r >= 0)
-		r = file_read_fd(fd, path, JSON_MAX_BYTES, &b, err);
 	if (r >= 0)
 		r = spec_parse_process(b.data ? b.data : "", b.len, a, log, ret, err);
 	return r < 0 ? error_wrap(err, r, "cannot read process file %s", path) : 0;
 }
 
-/* The bundle's own config when it still can be read; most often it is what was saved, byte for byte. */
-static struct spec *bundle_config(const struct rt_state *state, struct spec *saved, struct arena *a)
+static int saved_config(const struct rt_context *ctx, const struct rt_state *state, struct arena *a,
+			struct spec **ret, struct error *err)
+{
+	auto_close int dir_fd = state_open(ctx, state->id, STATE_SHARED, err);
+
+	return dir_fd < 0 ? dir_fd : state_load_config(dir_fd, a, ret, err);
+}
+
+/* The bundle's own config as it is now; the saved one when that cannot be read any more. */
+static int bundle_process(const struct rt_context *ctx, const struct rt_state *state, struct arena *a,
+			  struct spec_process **ret, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT;
-	char path[PATH_MAX];
 	struct spec *spec;
+	const char *path = arena_printf(a, "%s/config.json", state->bundle);
+	int r = file_load_at(AT_FDCWD, path, JSON_MAX_BYTES, &b, NULL);
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/config.json", state->bundle) >= sizeof(path))
-		return saved;
-
-	auto_close int fd = file_open_regular(AT_FDCWD, path, NULL);
-
-	if (fd < 0 || file_read_fd(fd, path, JSON_MAX_BYTES, &b, NULL) < 0)
-		return saved;
-	if (b.len == saved->raw_len && memcmp(b.data, saved->raw, b.len) == 0)
-		return saved;
-	if (spec_parse(b.data ? b.data : "", b.len, a, &spec, NULL) < 0 || !spec->has_process)
-		return saved;
-	return spec;
+	if (r == 0)
+		r = spec_parse(b.data, b.len, a, &spec, NULL);
+	if (r < 0 || !spec->has_process)
+		r = saved_config(ctx, state, a, &spec, err);
+	if (r < 0)
+		return r;
+	*ret = &spec->process;
+	return 0;
 }
 
 static size_t count(char *const *list)
@@ -141,17 +144,27 @@ static int override(struct spec_process *p, const struct rt_exec_options *opt, s
 	return add_caps(p, opt->caps, a, err);
 }
 
-int exec_source(const struct rt_exec_options *opt, int state_dir, const struct rt_state *state,
-		struct arena *a, const struct log *log, struct exec_source *ret, struct error *err)
+int exec_source(const struct rt_context *ctx, const struct rt_exec_options *opt,
+		const struct rt_state *state, struct arena *a, struct exec_source *ret, struct error *err)
 {
-	int r = state_load_config(state_dir, a, &ret->container, err);
+	static const struct spec_linux nothing;
+	struct spec *saved;
+	int r = 0;
 
+	ret->linux_ = &nothing;
+	if (state->has_exec_config) {
+		r = saved_config(ctx, state, a, &saved, err);
+		if (r < 0)
+			return r;
+		ret->linux_ = &saved->linux_;
+	}
+	if (opt->process_file)
+		return from_file(opt->process_file, a, ctx->log, &ret->process, err);
+	r = bundle_process(ctx, state, a, &ret->process, err);
 	if (r < 0)
 		return r;
-	if (opt->process_file)
-		return from_file(opt->process_file, a, log, &ret->process, err);
-	ret->process = &bundle_config(state, ret->container, a)->process;
-	/* What is not the terminal's of this exec: a size in the config was for init's. */
+	/* A size in the config was for init's terminal. */
 	ret->process->has_console_size = ret->process->has_console_size && opt->tty;
-	return override(ret->process, opt, a, err);
+	r = override(ret->process, opt, a, err);
+	return r < 0 ? r : spec_validate_process(ret->process, ctx->log, err);
 }

@@ -7,7 +7,7 @@
 
 struct exec_source {
 	struct spec_process *process;
-	struct spec *container; /* the config as it was at create: filter, memory policy, personality */
+	const struct spec_linux *linux_; /* as it was at create: filter, memory policy, personality; else zero */
 };
 
 /*
@@ -15,5 +15,5 @@ struct exec_source {
  * bundle's config.json as it is now (of the saved one when the bundle is gone),
  * then the options over it.
  */
-int exec_source(const struct rt_exec_options *opt, int state_dir, const struct rt_state *state,
-		struct arena *a, const struct log *log, struct exec_source *ret, struct error *err);
+int exec_source(const struct rt_context *ctx, const struct rt_exec_options *opt,
+		const struct rt_state *state, struct arena *a, struct exec_source *ret, struct error *err);

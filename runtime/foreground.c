@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,16 +46,10 @@ static int pipe_for(struct foreground *f, int fd, struct error *err)
 	return 0;
 }
 
-int foreground_stdio(struct foreground *f, struct error *err)
+int foreground_stdio(struct foreground *f, const struct stdio_facts *facts, struct error *err)
 {
-	struct termios t;
-
 	for (int fd = 0; fd <= 2; fd++) {
-		/* TCGETS answers for terminals only; cheaper than isatty() by nothing but clearer. */
-		if (ioctl(fd, TCGETS, &t) < 0)
-			continue;
-
-		int r = pipe_for(f, fd, err);
+		int r = facts->is_terminal[fd] ? pipe_for(f, fd, err) : 0;
 
 		if (r < 0)
 			return r;

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "runtime/console.h"
+#include "runtime/stdio.h"
 #include "spec/base/error.h"
 #include "spec/base/log.h"
 
@@ -45,7 +46,7 @@ struct foreground {
 	  .notify_sock = -1 }
 
 int foreground_begin(struct foreground *f, struct error *err);
-int foreground_stdio(struct foreground *f, struct error *err);
+int foreground_stdio(struct foreground *f, const struct stdio_facts *facts, struct error *err);
 /* In the parent after the clone: the child's ends are the child's alone. */
 void foreground_cloned(struct foreground *f);
 /* Joins the caller's terminal and the container's pty; takes over master. */

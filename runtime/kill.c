@@ -15,32 +15,20 @@
 
 #define FREEZE_TIMEOUT_MS 10000
 
-static int open_cgroup(const struct rt_state *state, struct error *err)
-{
-	struct cg_host host = { .root_fd = -1 };
-	int r = cg_host_open(&host, err);
-
-	if (r < 0)
-		return r;
-	r = cg_open(&host, state->cgroup, err);
-	cg_host_close(&host);
-	return r;
-}
-
 /*
  * Without a pid namespace of its own, init's death does not take the others
  * along, so SIGKILL means all of them (also when init is dead already).
  */
 static int kill_cgroup(const struct rt_state *state, struct error *err)
 {
-	auto_close int fd = open_cgroup(state, err);
+	auto_close int fd = state_open_cgroup(state, err);
 
 	return fd < 0 ? fd : cg_kill(fd, err);
 }
 
 static int signal_all(const struct rt_state *state, int signo, struct arena *a, struct error *err)
 {
-	auto_close int fd = open_cgroup(state, err);
+	auto_close int fd = state_open_cgroup(state, err);
 	pid_t *pids;
 	size_t n;
 
@@ -114,7 +102,7 @@ static int set_frozen(const struct rt_context *ctx, const char *id, bool freeze,
 	if (freeze && status != RT_RUNNING && status != RT_CREATED)
 		return error_rule(err, EINVAL, TEXT_PAUSE_OTHER, state_status_name(status));
 
-	auto_close int cgroup_fd = open_cgroup(&state, err);
+	auto_close int cgroup_fd = state_open_cgroup(&state, err);
 
 	if (cgroup_fd < 0)
 		return cgroup_fd;

@@ -28,6 +28,7 @@
 
 /* How long an execve may take: it reads the program from whatever filesystem holds it. */
 #define EXEC_TIMEOUT_MS 60000
+#define DEATH_TIMEOUT_MS 10000
 
 static int make_fifo(int dir_fd, const char *name, struct error *err)
 {
@@ -61,27 +62,6 @@ static int prepare_gate(struct launch *l, struct error *err)
 	return 0;
 }
 
-/*
- * Which signals were ignored when we were started (nohup, a careless parent):
- * field 33 of /proc/self/stat. The container's program must not inherit that.
- */
-static uint64_t ignored_signals(void)
-{
-	char text[1024];
-	auto_close int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return ~0ULL;
-	text[n] = '\0';
-
-	char *p = strrchr(text, ')');
-
-	for (int field = 2; p && field < 33; field++)
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : ~0ULL;
-}
-
 int launch_prepare(struct launch *l, struct error *err)
 {
 	int r = stage_pair(l->sync, err);
@@ -92,17 +72,14 @@ int launch_prepare(struct launch *l, struct error *err)
 		l->stub_fd = r = stub_open(err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot prepare the child");
-	l->ignored = ignored_signals();
 	return 0;
 }
 
-static void reset_signals(uint64_t ignored)
+/* Foreground commands block everything before they clone. */
+static void unblock_signals(void)
 {
 	sigset_t none;
 
-	for (int s = 1; s < 32; s++)
-		if (ignored >> (s - 1) & 1 && s != SIGKILL && s != SIGSTOP)
-			signal(s, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -161,7 +138,7 @@ int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), 
 	if (pid == 0) {
 		/* Ours to close, or we would never notice that the parent died. */
 		close(TAKE_FD(l->sync[0]));
-		reset_signals(l->ignored);
+		unblock_signals();
 		child(l, data);
 		_exit(255);
 	}
@@ -201,29 +178,47 @@ static bool was_oom_killed(int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-int launch_confirm(struct launch *l, struct error *err)
+/* The child is dying or dead: how? */
+static int explain_death(struct launch *l, struct error *err)
 {
-	struct pollfd p = { .fd = l->pidfd, .events = POLLIN };
 	int status;
 
-	if (poll(&p, 1, 0) == 0)
-		return 0;
+	proc_pidfd_wait(l->pidfd, DEATH_TIMEOUT_MS);
 	if (waitpid(l->pid, &status, WNOHANG) != l->pid)
-		return error_rule(err, ECHILD, "the container's first process disappeared while it was set up");
+		return error_rule(err, ECHILD, "the container's process disappeared while it was set up");
 
 	l->pid = 0;
 	if (was_oom_killed(status))
 		return error_rule(err, ENOMEM, TEXT_INIT_OOM);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+		int r = error_rule(err, EPERM, "the seccomp filter killed the container's process before its program ran");
+
+		error_at(err, "/linux/seccomp");
+		error_hint(err, "the profile must at least allow read, fcntl, write, execve, execveat and exit_group");
+		return r;
+	}
 	if (WIFSIGNALED(status))
-		return error_rule(err, ECHILD, "the container's first process was killed by signal %d while it was set up",
+		return error_rule(err, ECHILD, "the container's process was killed by signal %d while it was set up",
 				  WTERMSIG(status));
-	return error_rule(err, ECHILD, "the container's first process ended with status %d while it was set up",
+	return error_rule(err, ECHILD, "the container's process ended with status %d while it was set up",
 			  WEXITSTATUS(status));
+}
+
+int launch_verify(struct launch *l, const struct proc_plan *plan, struct error *err)
+{
+	struct proc_facts facts = { 0 };
+	int r = proc_verify(plan, l->pid, &facts, err);
+
+	if (r == -ESRCH || r == -ENOENT)
+		return explain_death(l, err);
+	if (r == 0)
+		l->reset_signals = facts.ignored_signals != 0;
+	return r;
 }
 
 int launch_release(struct launch *l, const char *program, struct error *err)
 {
-	static const char go = STUB_GO;
+	char go = l->reset_signals ? STUB_GO_RESET : STUB_GO;
 
 	if (send(l->gate_fd, &go, 1, MSG_NOSIGNAL) < 0)
 		return error_set(err, errno, "release the container's first process");

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "runtime/process/process.h"
+#include "runtime/stdio.h"
 #include "runtime/stages.h"
 #include "spec/base/log.h"
 
@@ -36,7 +37,7 @@ struct launch {
 	int gate_fd;           /* parent's end of the socket; -1 with fifos */
 	int stub_go, stub_status; /* the stub's descriptors, in the child */
 	int stub_fd;
-	uint64_t ignored;      /* signals that the caller's caller ignored: the child resets them */
+	bool reset_signals;    /* our caller had signals ignored: the stub makes them default again */
 	pid_t pid;             /* of the child, later of init */
 	int pidfd;
 };
@@ -49,8 +50,8 @@ struct launch {
 int launch_prepare(struct launch *l, struct error *err);
 
 /*
- * Clones. child(data, l) runs in the child and never returns; it gets a clean
- * signal mask and default dispositions.
+ * Clones. child(l, data) runs in the child and never returns; it gets a clean
+ * signal mask and no handlers.
  */
 int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), void *data,
 		 struct error *err);
@@ -64,8 +65,11 @@ int launch_clone_again(struct launch *l, uint64_t flags, struct error *err);
 /* The child's failure report; never returns. */
 _Noreturn void launch_fail(struct launch *l, const struct error *err);
 
-/* After STAGE_EOF: is the child still there (the stub runs), or did it die on the way? */
-int launch_confirm(struct launch *l, struct error *err);
+/*
+ * After STAGE_EOF: the stub runs and is what the plan says, or the child died on
+ * the way and this says how. The end of file alone proves neither.
+ */
+int launch_verify(struct launch *l, const struct proc_plan *plan, struct error *err);
 
 /* Opens the gate, then waits for the execve: 0 when the program runs, else the error of diagnose.h. */
 int launch_release(struct launch *l, const char *program, struct error *err);
@@ -85,6 +89,7 @@ struct launch_program {
 	int root_fd;                  /* the container's root, entered */
 	int procfs_fd;                /* for LSM labels; -1 when none is asked for */
 	int stdio[3];                 /* what becomes 0, 1, 2; -1: the caller's own */
+	const struct stdio_facts *facts; /* of the caller's own */
 	bool terminal;                /* they are a pty: make it the controlling terminal */
 	bool init;                    /* default signals end the waiting stub */
 };

@@ -148,7 +148,6 @@ int rt_list(const struct rt_context *ctx, struct arena *a, struct rt_summary **r
 int rt_pids(const struct rt_context *ctx, const char *id, struct arena *a, pid_t **ret, size_t *ret_n,
 	    struct error *err)
 {
-	struct cg_host host = { .root_fd = -1 };
 	struct rt_state state;
 	int r = state_peek(ctx, id, a, &state, err);
 
@@ -156,13 +155,9 @@ int rt_pids(const struct rt_context *ctx, const char *id, struct arena *a, pid_t
 	*ret_n = 0;
 	if (r < 0 || !state.cgroup[0])
 		return r;
-	r = cg_host_open(&host, err);
-	if (r < 0)
-		return r;
 
-	auto_close int fd = cg_open(&host, state.cgroup, err);
+	auto_close int fd = state_open_cgroup(&state, err);
 
-	cg_host_close(&host);
 	if (fd == -ENOENT) /* stopped, and somebody removed the cgroup */
 		return 0;
 	return fd < 0 ? fd : cg_pids(fd, a, ret, ret_n, err);

@@ -105,7 +105,7 @@ static void remove_fifos(int dir_fd)
 static int open_gate(int dir_fd, const struct rt_state *state, int pidfd, const char *program,
 		     struct error *err)
 {
-	static const char go = STUB_GO;
+	char go = state->reset_signals ? STUB_GO_RESET : STUB_GO;
 	/* Non-blocking: without the stub at the other end there is nobody to start. */
 	auto_close int gate = openat(dir_fd, STATE_EXEC_FIFO, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 

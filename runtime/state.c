@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroups/cgroups.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
@@ -232,6 +233,10 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 		json_w_bool(&w, "noNewKeyring", true);
 	if (s->has_notify)
 		json_w_bool(&w, "notify", true);
+	if (s->reset_signals)
+		json_w_bool(&w, "resetSignals", true);
+	if (s->has_exec_config)
+		json_w_bool(&w, "execConfig", true);
 	if (s->is_vm)
 		json_w_bool(&w, "vm", true);
 	write_annotations(&w, s);
@@ -309,6 +314,8 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 		.has_hooks = member_flag(doc, "hooks"),
 		.no_new_keyring = member_flag(doc, "noNewKeyring"),
 		.has_notify = member_flag(doc, "notify"),
+		.reset_signals = member_flag(doc, "resetSignals"),
+		.has_exec_config = member_flag(doc, "execConfig"),
 		.is_vm = member_flag(doc, "vm"),
 	};
 	read_annotations(doc, a, ret);
@@ -423,15 +430,38 @@ bool state_is_alive(const struct rt_state *s)
 	       st.state != 'Z' && st.state != 'X';
 }
 
-enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *s)
+enum rt_status state_status_of_init(const struct rt_state *s)
 {
 	if (s->pid == 0)
 		return RT_CREATING;
 	if (!state_is_alive(s))
 		return RT_STOPPED;
-	if (is_frozen(s))
-		return RT_PAUSED;
-	return has_fifo(ctx, dir_fd, s->id) ? RT_CREATED : RT_RUNNING;
+	return is_frozen(s) ? RT_PAUSED : RT_RUNNING;
+}
+
+enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *s)
+{
+	enum rt_status status = state_status_of_init(s);
+
+	return status == RT_RUNNING && has_fifo(ctx, dir_fd, s->id) ? RT_CREATED : status;
+}
+
+/* By the path of create; when the tree is mounted elsewhere for us, by its place in the tree. */
+int state_open_cgroup(const struct rt_state *s, struct error *err)
+{
+	struct cg_host host = { .root_fd = -1 };
+	int fd = open(s->cgroup_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0)
+		return fd;
+
+	int r = cg_host_open(&host, err);
+
+	if (r < 0)
+		return r;
+	r = cg_open(&host, s->cgroup, err);
+	cg_host_close(&host);
+	return r;
 }
 
 int state_pidfd(const struct rt_state *s, struct error *err)
@@ -449,11 +479,8 @@ int state_load_config(int dir_fd, struct arena *a, struct spec **ret, struct err
 {
 	/* Checked at create; the rules of a newer version must not lock anyone out of delete. */
 	auto_buf struct buf b = BUF_INIT;
-	auto_close int fd = file_open_regular(dir_fd, "config.json", err);
-	int r = fd;
+	int r = file_load_at(dir_fd, "config.json", JSON_MAX_BYTES, &b, err);
 
-	if (r >= 0)
-		r = file_read_fd(fd, "config.json", JSON_MAX_BYTES, &b, err);
 	if (r >= 0)
 		r = spec_parse(b.data ? b.data : "", b.len, a, ret, err);
 	return r < 0 ? error_wrap(err, r, "cannot read the container's saved config") : 0;

@@ -46,6 +46,8 @@ struct rt_state {
 	bool has_hooks;           /* config.json has poststart, startContainer or poststop hooks */
 	bool no_new_keyring;
 	bool has_notify;          /* notify/ exists */
+	bool reset_signals;       /* start has to tell the stub so (launch.h) */
+	bool has_exec_config;     /* config.json has linux members that also hold for exec */
 	bool is_vm;
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
@@ -93,6 +95,12 @@ int state_peek(const struct rt_context *ctx, const char *id, struct arena *a, st
 
 /* dir_fd may be -1 after state_peek(): then paths are built from ctx and id. */
 enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *state);
+
+/* Without asking whether it waits for start: RT_RUNNING stands for RT_CREATED too. */
+enum rt_status state_status_of_init(const struct rt_state *state);
+
+/* A descriptor of the container's cgroup directory. */
+int state_open_cgroup(const struct rt_state *state, struct error *err);
 
 /* The process is there and is the one that was created. */
 bool state_is_alive(const struct rt_state *state);

@@ -32,20 +32,15 @@ static int current_resources(int dir_fd, const struct rt_state *state, struct ar
 static int write_limits(const struct rt_context *ctx, const struct rt_state *state,
 			const struct spec_resources *delta, struct arena *a, struct error *err)
 {
-	struct cg_host host = { .root_fd = -1 };
 	struct cg_plan plan;
 	int r = cg_plan_make(delta, a, ctx->log, &plan, err);
 
-	if (r == 0)
-		r = cg_host_open(&host, err);
 	if (r < 0)
 		return r;
 
-	auto_close int fd = cg_open(&host, state->cgroup, err);
+	auto_close int fd = state_open_cgroup(state, err);
 
-	r = fd < 0 ? fd : cg_apply(fd, &plan, err);
-	cg_host_close(&host);
-	return r;
+	return fd < 0 ? fd : cg_apply(fd, &plan, err);
 }
 
 int rt_update(const struct rt_context *ctx, const char *id, const struct spec_resources *res,

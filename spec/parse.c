@@ -249,19 +249,13 @@ int spec_parse_resources(const char *text, size_t n, struct arena *a, const stru
 int spec_load(int dir_fd, const char *name, struct arena *a, const struct log *log,
 	      struct spec **ret, struct error *err)
 {
-	auto_close int fd = file_open_regular(dir_fd, name, err);
-
-	if (fd < 0) {
-		if (fd == -ENOENT)
-			error_hint(err, "a bundle is a directory with a config.json: name it with "
-					"--bundle, or make one with the command \"spec\"");
-		return fd;
-	}
-
 	auto_buf struct buf text = BUF_INIT;
 	struct spec *spec;
-	int r = file_read_fd(fd, name, JSON_MAX_BYTES, &text, err);
+	int r = file_load_at(dir_fd, name, JSON_MAX_BYTES, &text, err);
 
+	if (r == -ENOENT)
+		error_hint(err, "a bundle is a directory with a config.json: name it with "
+				"--bundle, or make one with the command \"spec\"");
 	if (r >= 0)
 		r = spec_parse(text.data ? text.data : "", text.len, a, &spec, err);
 	if (r >= 0)

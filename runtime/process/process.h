@@ -110,7 +110,11 @@ int proc_apply(const struct proc_plan *plan, int notify_sock, struct error *err)
  * compares ids, groups, the five capability sets, NoNewPrivs and Seccomp with the
  * plan. Ids are compared only without a user namespace. -EPROTO names the first difference.
  */
-int proc_verify(const struct proc_plan *plan, pid_t pid, struct error *err);
+struct proc_facts {
+	uint64_t ignored_signals; /* bit n - 1: signal n is ignored. An inheritance of the caller's caller */
+	bool is_ending;           /* its memory is gone: it is dying, whatever else it shows */
+};
+int proc_verify(const struct proc_plan *plan, pid_t pid, struct proc_facts *ret, struct error *err);
 
 /*
  * The program for args[0]: itself when it has a slash, else looked up in PATH of env,

@@ -209,24 +209,48 @@ static int check_modes(const struct view *v, struct error *err)
 	return 0;
 }
 
-int proc_verify(const struct proc_plan *plan, pid_t pid, struct error *err)
+/* One read is all of it, unless it has more groups than fit: seq_file never cuts a file short otherwise. */
+static int read_status(const char *path, struct buf *status, struct error *err)
+{
+	enum { FIRST = 8192 };
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s", path);
+
+	ssize_t n = read(fd, buf_reserve(status, FIRST), FIRST);
+
+	if (n < 0)
+		return error_set(err, errno, "read %s", path);
+	status->len = (size_t)n;
+	status->data[n] = '\0';
+	return n < FIRST ? 0 : file_read_fd(fd, path, STATUS_MAX, status, err);
+}
+
+/* A process that exits gives up its memory first and its descriptors next (kernel/exit.c, do_exit). */
+static void look(const struct view *v, struct proc_facts *ret)
+{
+	*ret = (struct proc_facts){ .is_ending = !find_line(v, "VmSize") };
+	read_number(v, "SigIgn", 16, &ret->ignored_signals, NULL);
+}
+
+int proc_verify(const struct proc_plan *plan, pid_t pid, struct proc_facts *ret, struct error *err)
 {
 	char path[48];
 	auto_buf struct buf status = BUF_INIT;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return error_set(err, errno, "open %s", path);
-
-	int r = file_read_fd(fd, path, STATUS_MAX, &status, err);
+	int r = read_status(path, &status, err);
 
 	if (r < 0)
 		return r;
 
 	struct view v = { .plan = plan, .status = status.data, .pid = pid };
+
+	look(&v, ret);
+	if (ret->is_ending)
+		return error_rule(err, ESRCH, "process %d is ending", (int)pid);
 
 	/* In a user namespace these are host numbers, which the id maps would have to translate. */
 	if (!plan->in_user_namespace) {

@@ -89,7 +89,7 @@ static void on_signal(int signo)
 	quit(128 + signo);
 }
 
-static void catch_signal(int signo)
+static void set_signal(int signo, void (*handler)(int))
 {
 	/* struct sigaction of the kernel, not of a libc */
 	struct {
@@ -99,7 +99,7 @@ static void catch_signal(int signo)
 		void (*restorer)(int);
 #endif
 		unsigned long mask;
-	} action = { .handler = on_signal };
+	} action = { .handler = handler };
 
 #ifdef NEEDS_RESTORER
 	action.flags = SA_RESTORER;
@@ -220,13 +220,16 @@ static void wait_for_release(const struct control *c)
 	char byte = 0;
 
 	if (c->catch_signals) {
-		catch_signal(SIGTERM);
-		catch_signal(SIGINT);
-		catch_signal(SIGQUIT);
-		catch_signal(SIGHUP);
+		set_signal(SIGTERM, on_signal);
+		set_signal(SIGINT, on_signal);
+		set_signal(SIGQUIT, on_signal);
+		set_signal(SIGHUP, on_signal);
 	}
-	if (read_byte(c->gate, &byte) != 1 || byte != STUB_GO)
+	if (read_byte(c->gate, &byte) != 1 || (byte != STUB_GO && byte != STUB_GO_RESET))
 		quit(STUB_EXIT_QUIET);
+	if (byte == STUB_GO_RESET)
+		for (int signo = 1; signo <= 64; signo++)
+			set_signal(signo, SIG_DFL);
 	if (c->gate != c->status)
 		hide_fd(c, c->gate);
 }

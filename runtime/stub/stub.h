@@ -17,7 +17,7 @@
  *
  *	s=FD      required. Where reports go: a stream socket, our end not shared with
  *	          anyone, or a fifo (then g is one too).
- *	g=FD      wait: read one byte, STUB_GO releases, anything else ends the stub
+ *	g=FD      wait: read one byte, STUB_GO or STUB_GO_RESET releases, anything else ends the stub
  *	          with STUB_EXIT_QUIET. May be the same number as s.
  *	w=1       while waiting, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the stub with
  *	          128 + signal. As pid 1 of a namespace it would not notice them. They
@@ -36,7 +36,7 @@
  * STUB_EXIT_NOT_FOUND or STUB_EXIT_NOT_RUN. What arrives on s comes from a process
  * that the container may control: check the size and the magic, trust nothing.
  *
- * System calls made: fcntl, execve; with g also read, close; with w rt_sigaction;
+ * System calls made: fcntl, execve; with g also read, close; with w or a reset rt_sigaction;
  * with a label openat, write, close; after an error write, read, exit_group. A
  * seccomp filter must allow these or the program is not started (never: started
  * without its label or with our descriptors).
@@ -44,6 +44,7 @@
 
 #define STUB_NAME "bulkhead-init"
 #define STUB_GO 'x'
+#define STUB_GO_RESET 'r' /* the same, and every signal that is ignored becomes default first */
 
 #define STUB_REPORT_MAGIC 0x42485354u /* "BHST" */
 

@@ -71,7 +71,7 @@ int file_read_fd(int fd, const char *name, size_t max, struct buf *b, struct err
 	}
 }
 
-int file_open_regular(int dir_fd, const char *name, struct error *err)
+static int open_regular(int dir_fd, const char *name, struct stat *st, struct error *err)
 {
 	/* O_NONBLOCK: opening a fifo without a writer would wait forever. */
 	auto_close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -79,15 +79,40 @@ int file_open_regular(int dir_fd, const char *name, struct error *err)
 	if (fd < 0)
 		return error_set(err, errno, "open %s", name);
 
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, st) < 0)
 		return error_set(err, errno, "stat %s", name);
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(st->st_mode))
 		return error_set(err, EISDIR, "open %s", name);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return error_rule(err, EINVAL, "%s is not a regular file", name);
 	return TAKE_FD(fd);
+}
+
+int file_open_regular(int dir_fd, const char *name, struct error *err)
+{
+	struct stat st;
+
+	return open_regular(dir_fd, name, &st, err);
+}
+
+int file_load_at(int dir_fd, const char *name, size_t max, struct buf *b, struct error *err)
+{
+	struct stat st;
+	auto_close int fd = open_regular(dir_fd, name, &st, err);
+
+	if (fd < 0)
+		return fd;
+
+	/* One byte more than there is: a short read then is the end, and a file that grows is read on. */
+	size_t room = st.st_size > 0 && (size_t)st.st_size < max ? (size_t)st.st_size + 1 : 4096;
+	char *to = buf_reserve(b, room);
+	ssize_t n = read(fd, to, room);
+
+	if (n < 0)
+		return error_set(err, errno, "read %s", name);
+	b->len += (size_t)n;
+	b->data[b->len] = '\0';
+	return (size_t)n < room ? 0 : file_read_fd(fd, name, max, b, err);
 }
 
 int file_write_all(int fd, const char *name, const void *data, size_t n, struct error *err)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The caller's standard descriptors.
+ */
+#include "runtime/stdio.h"
+
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+
+void stdio_look(struct stdio_facts *ret)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		struct stat st;
+		struct termios t;
+
+		ret->is_open[fd] = fstat(fd, &st) == 0;
+		if (!ret->is_open[fd] || !S_ISCHR(st.st_mode))
+			continue;
+		ret->is_null[fd] = st.st_rdev == makedev(1, 3);
+		ret->is_terminal[fd] = !ret->is_null[fd] && ioctl(fd, TCGETS, &t) == 0;
+	}
+}
