@@ -152,14 +152,22 @@ static int enable_at(int root_fd, const char *at, unsigned *want, const struct c
 
 	if (!missing)
 		return 0;
-	if (!open_errno && try_enable(fd, missing) == 0)
+
+	int all = open_errno ? -open_errno : try_enable(fd, missing);
+
+	if (all == 0)
 		return 0;
+	/*
+	 * The cgroup holds processes. cpu, cpuset and pids alone would be taken, and turn
+	 * it into the root of a threaded subtree, in which no container can live.
+	 */
+	bool hopeless = open_errno || all == -EBUSY;
 
 	for (unsigned c = 1; c <= CG_MISC; c <<= 1) {
 		if (!(missing & c))
 			continue;
 
-		int r = open_errno ? -open_errno : try_enable(fd, c);
+		int r = hopeless ? all : try_enable(fd, c);
 
 		if (r == 0)
 			continue;

@@ -77,9 +77,9 @@ static int not_reached(int cg_fd, bool freeze, int code, int timeout_ms, struct 
 	if (!freeze && is_frozen_from_above(cg_fd))
 		return error_rule(err, EBUSY, "the cgroup cannot be thawed: one above it is frozen");
 
-	cg_culprit(cg_fd, who, sizeof(who));
+	cg_culprit(cg_fd, freeze ? CG_NOT_FROZEN : CG_ANYONE, who, sizeof(who));
 	return error_set(err, code, "%s the cgroup within %d ms%s%s", freeze ? "freeze" : "thaw", timeout_ms,
-			 *who ? ", first in line is " : "", who);
+			 *who ? ", it waits for " : "", who);
 }
 
 int cg_freeze(int cg_fd, bool freeze, int timeout_ms, struct error *err)

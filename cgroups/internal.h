@@ -51,8 +51,9 @@ int cg_enable_controllers(const struct cg_host *host, const char *path, unsigned
 int cg_require_controllers(const struct cg_host *host, unsigned available,
 			   const struct cg_plan *plan, struct error *err);
 
-/* "process 123 (sleep, state D, in do_nanosleep)" for the first process found in the subtree; "" when there is none. */
-const char *cg_culprit(int cg_fd, char *buf, size_t size);
+enum cg_blame { CG_ANYONE, CG_NOT_FROZEN };
+/* "process 123 (sleep, state D, in do_nanosleep)" for the first process of the subtree to blame; "" when there is none. */
+const char *cg_culprit(int cg_fd, enum cg_blame blame, char *buf, size_t size);
 
 /* What cg_kill() does where there is no cgroup.kill. */
 int cg_kill_by_list(int cg_fd, struct error *err);

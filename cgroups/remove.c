@@ -18,17 +18,44 @@
 
 #define MAX_DEPTH 64 /* of nested cgroups: recursion stays bounded whatever a container built */
 
-/* The first process of a cgroup.procs; 0 when there is none (or none this pid namespace can see). */
-static pid_t first_process(int dir_fd)
+/* A short file of /proc/<pid>, without its newline; "" when it cannot be read. */
+static void read_proc(pid_t pid, const char *name, char *buf, size_t size)
 {
-	char text[32];
-	pid_t pid = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	if (cg_read(AT_FDCWD, path, buf, size) < 0)
+		buf[0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+}
+
+/* Where a frozen task stands: do_freezer_trap(), which compilers put into its caller (kernel/signal.c). */
+static bool is_frozen(pid_t pid)
+{
+	char wchan[64];
+
+	read_proc(pid, "wchan", wchan, sizeof(wchan));
+	return strcmp(wchan, "do_freezer_trap") == 0 || strcmp(wchan, "get_signal") == 0;
+}
+
+/* The first process of a cgroup.procs to blame; 0 when there is none, or none that this pid namespace can see. */
+static pid_t first_process(int dir_fd, enum cg_blame blame)
+{
+	char text[CG_FILE_MAX];
 
 	if (cg_read(dir_fd, "cgroup.procs", text, sizeof(text)) <= 0)
 		return 0;
-	for (const char *s = text; *s >= '0' && *s <= '9'; s++)
-		pid = pid * 10 + (*s - '0');
-	return pid;
+	for (const char *s = text; *s; s += *s == '\n') {
+		pid_t pid = 0;
+
+		for (; *s >= '0' && *s <= '9'; s++)
+			pid = pid * 10 + (*s - '0');
+		if (pid <= 0 || *s != '\n')
+			continue;
+		if (blame == CG_ANYONE || !is_frozen(pid))
+			return pid;
+	}
+	return 0;
 }
 
 static DIR *open_children(int dir_fd)
@@ -47,9 +74,9 @@ static bool is_child(const struct dirent *e)
 	return e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static pid_t find_process(int dir_fd, unsigned depth)
+static pid_t find_process(int dir_fd, enum cg_blame blame, unsigned depth)
 {
-	pid_t pid = first_process(dir_fd);
+	pid_t pid = first_process(dir_fd, blame);
 	auto_closedir DIR *dir = pid || depth > MAX_DEPTH ? NULL : open_children(dir_fd);
 
 	for (const struct dirent *e; dir && !pid && (e = readdir(dir));) {
@@ -59,25 +86,14 @@ static pid_t find_process(int dir_fd, unsigned depth)
 		auto_close int fd = cg_open_below(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY);
 
 		if (fd >= 0)
-			pid = find_process(fd, depth + 1);
+			pid = find_process(fd, blame, depth + 1);
 	}
 	return pid;
 }
 
-/* A short file of /proc/<pid>, without its newline; "" when it cannot be read. */
-static void read_proc(pid_t pid, const char *name, char *buf, size_t size)
+const char *cg_culprit(int cg_fd, enum cg_blame blame, char *buf, size_t size)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	if (cg_read(AT_FDCWD, path, buf, size) < 0)
-		buf[0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-}
-
-const char *cg_culprit(int cg_fd, char *buf, size_t size)
-{
-	pid_t pid = find_process(cg_fd, 0);
+	pid_t pid = find_process(cg_fd, blame, 0);
 	struct proc_stat st;
 	char comm[32];
 	char wchan[64];
@@ -135,7 +151,7 @@ static int busy_error(const struct cg_host *host, const char *path, int timeout_
 	char who[192] = "";
 
 	if (fd >= 0)
-		cg_culprit(fd, who, sizeof(who));
+		cg_culprit(fd, CG_ANYONE, who, sizeof(who));
 	return error_set(err, EBUSY, "remove cgroup /%s: after %d ms it still holds %s", path, timeout_ms,
 			 *who ? who : "something no process list shows");
 }

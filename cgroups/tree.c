@@ -109,7 +109,7 @@ static int check_unused(int cg_fd, const char *path, struct error *err)
 	if (n < 0)
 		return error_set(err, (int)-n, "read /%s/cgroup.events", path);
 	if (cg_flat_value(text, "populated", &v) && v) {
-		cg_culprit(cg_fd, who, sizeof(who));
+		cg_culprit(cg_fd, CG_ANYONE, who, sizeof(who));
 		error_rule(err, EBUSY, "container's cgroup is not empty: /%s holds %s", path,
 			   *who ? who : "a process");
 		error_hint(err, "delete the container that lives there, or choose another cgroupsPath");

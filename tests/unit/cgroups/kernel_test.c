@@ -94,8 +94,36 @@ Test(cg_kernel, a_parent_that_holds_processes_hands_nothing_down_and_the_error_s
 			   line_of(&err));
 	cr_assert_str_eq(err.at, "/linux/resources/hugepageLimits/0");
 	cr_assert_not_null(strstr(err.hint, "/init"));
-	/* The leaf is gone again. */
+	/* The leaf is gone again, and the parent is still one that processes can live in. */
+	char type[64];
+
+	cr_assert(cg_read(s.fd, "cgroup.type", type, sizeof(type)) > 0);
+	cr_assert_str_eq(type, "domain\n");
 	cr_assert_eq(cg_open(&s.host, path, &err), -ENOENT);
+	scratch_close(&s);
+}
+
+/* Without a limit the leaf is made all the same, without controllers. */
+Test(cg_kernel, a_parent_that_holds_processes_is_no_obstacle_where_nothing_is_limited)
+{
+	struct scratch s;
+	char path[128];
+	char type[64];
+	bool made;
+
+	scratch_open(&s);
+	scratch_fork(&s, pause);
+	snprintf(path, sizeof(path), "%s/leaf", s.path);
+
+	struct scratch leaf = s;
+
+	leaf.fd = cg_create(&s.host, path, NULL, &made, &err);
+	cr_assert(leaf.fd >= 0, "%s", line_of(&err));
+	cr_assert(cg_read(leaf.fd, "cgroup.type", type, sizeof(type)) > 0);
+	cr_assert_str_eq(type, "domain\n");
+	scratch_fork(&leaf, pause);
+	wait_for_members(leaf.fd, 1);
+	close(leaf.fd);
 	scratch_close(&s);
 }
 

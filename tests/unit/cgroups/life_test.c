@@ -138,6 +138,9 @@ Test(cg_freeze, an_attempt_that_does_not_succeed_is_undone)
 	struct scratch s;
 
 	scratch_open(&s);
+	/* Those that do freeze are not to blame. */
+	scratch_fork(&s, pause);
+	scratch_fork(&s, spin);
 
 	pid_t pid = scratch_fork(&s, stuck_in_kernel);
 
@@ -152,7 +155,7 @@ Test(cg_freeze, an_attempt_that_does_not_succeed_is_undone)
 
 	char who[64];
 
-	snprintf(who, sizeof(who), "within 200 ms, first in line is process %d (", pid);
+	snprintf(who, sizeof(who), "within 200 ms, it waits for process %d (", pid);
 	cr_assert_not_null(strstr(line_of(&err), who), "%s", line_of(&err));
 	cr_assert_eq(cg_is_frozen(s.fd), 0);
 
@@ -202,7 +205,15 @@ Test(cg_kill, ends_every_process_of_the_subtree_frozen_or_not)
 	inner.fd = cg_create(&s.host, path, NULL, &made, &err);
 	cr_assert(inner.fd >= 0);
 
-	pid_t outer_pid = scratch_fork(&s, spin);
+	/* Beside each other: a group whose children have controllers holds no process itself. */
+	snprintf(path, sizeof(path), "%s/other/deep", s.path);
+
+	struct scratch other = s;
+
+	other.fd = cg_create(&s.host, path, NULL, &made, &err);
+	cr_assert(other.fd >= 0);
+
+	pid_t outer_pid = scratch_fork(&other, spin);
 	pid_t inner_pid = scratch_fork(&inner, pause);
 
 	wait_for_members(s.fd, 2);
@@ -211,6 +222,7 @@ Test(cg_kill, ends_every_process_of_the_subtree_frozen_or_not)
 	cr_assert(is_gone(outer_pid));
 	cr_assert(is_gone(inner_pid));
 	close(inner.fd);
+	close(other.fd);
 	assert_ok(cg_freeze(s.fd, false, 5000, &err));
 	scratch_close(&s);
 }
@@ -302,7 +314,14 @@ Test(cg_pids, lists_the_group_and_all_below_it)
 	inner.fd = cg_create(&s.host, path, NULL, &made, &err);
 	cr_assert(inner.fd >= 0);
 
-	pid_t one = scratch_fork(&s, pause);
+	snprintf(path, sizeof(path), "%s/z", s.path);
+
+	struct scratch other = s;
+
+	other.fd = cg_create(&s.host, path, NULL, &made, &err);
+	cr_assert(other.fd >= 0);
+
+	pid_t one = scratch_fork(&other, pause);
 	pid_t two = scratch_fork(&inner, pause);
 
 	wait_for_members(s.fd, 2);
@@ -313,6 +332,7 @@ Test(cg_pids, lists_the_group_and_all_below_it)
 	cr_assert_eq(n, 1);
 	cr_assert_eq(pids[0], two);
 	close(inner.fd);
+	close(other.fd);
 	arena_release(&a);
 	scratch_close(&s);
 }
