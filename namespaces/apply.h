@@ -96,8 +96,10 @@ int ns_write_sysctls(struct ns_plan *plan, struct error *err);
 int ns_set_names(const struct ns_plan *plan, struct error *err);
 int ns_loopback_up(struct error *err);
 
-/* pivot.c (child) */
+/* pivot.c, no_pivot.c (child) */
 int ns_pivot(struct ns_plan *plan, struct error *err);
+/* Takes every procfs and sysfs out of the mount namespace that is not the container's. */
+int ns_drop_host_procfs(struct ns_plan *plan, struct error *err);
 
 /* idmaps.c (parent) */
 /* A user namespace with exactly these maps, held by nothing but the returned fd. */

@@ -11,9 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "namespaces/sys.h"
@@ -139,6 +141,26 @@ static int check_linked(const struct ns_mount *m, int target, struct error *err)
 	return 0;
 }
 
+/* dest-nofollow: the name itself, whatever it is. */
+static int open_name(const struct ns_mount *m, int base, const char *rest, bool dir,
+		     struct error *err)
+{
+	char name[NAME_MAX + 1];
+	auto_close int parent = path_parent(base, rest, true, name, err);
+
+	if (parent < 0)
+		return parent;
+	if (dir ? mkdirat(parent, name, MOUNT_POINT_MODE) < 0
+		: mknodat(parent, name, S_IFREG | 0644, 0) < 0) {
+		if (errno != EEXIST)
+			return error_set(err, errno, "make the mount point %s", m->place.path);
+	}
+
+	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? error_set(err, errno, "open the mount point %s", m->place.path) : fd;
+}
+
 static int open_target(struct ns_plan *plan, const struct ns_mount *m, int base, const char *rest,
 		       bool dir, struct error *err)
 {
@@ -150,7 +172,8 @@ static int open_target(struct ns_plan *plan, const struct ns_mount *m, int base,
 	if (fd >= 0)
 		return fd;
 
-	auto_close int target = path_make_target(base, rest, dir, err);
+	auto_close int target = m->target_nofollow ? open_name(m, base, rest, dir, err)
+						   : path_make_target(base, rest, dir, err);
 
 	if (target < 0)
 		return target;
@@ -225,6 +248,8 @@ bool ns_lands_on_private(const struct ns_plan *plan, const struct ns_mount *m)
 
 	const struct ns_mount *parent = &plan->mounts[m->place.parent];
 
+	if (parent->copy_link)
+		return false;
 	if (parent->n_prop > 0)
 		return parent->n_prop == 1 && parent->prop[0].type == MS_PRIVATE;
 	return (parent->kind != NS_MOUNT_BIND || !plan->keep_host_peers) &&

@@ -47,7 +47,7 @@ static int clone_peers(struct ns_plan *plan, struct error *err)
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		struct ns_mount *m = &plan->mounts[i];
 
-		if (m->kind != NS_MOUNT_BIND || m->tree_fd >= 0)
+		if (m->kind != NS_MOUNT_BIND || m->tree_fd >= 0 || m->link)
 			continue;
 		m->tree_fd = ns_bind_source(plan, m, -1, err);
 		if (m->tree_fd < 0) {

@@ -12,8 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -109,6 +109,8 @@ static int clone_source(struct ns_plan *plan, const struct ns_mount *m, struct e
 
 	if (m->extra_fd >= 0)
 		flags |= AT_EMPTY_PATH;
+	if (m->source_nofollow)
+		flags |= AT_SYMLINK_NOFOLLOW;
 	if (is_early_private(plan, m)) {
 		attr.propagation = MS_PRIVATE;
 		early = true;
@@ -159,8 +161,34 @@ static int check_is_procfs(const struct ns_mount *m, int fd, struct error *err)
 	return 0;
 }
 
+/* copy-symlink: the source was a link, and the container gets the same one. */
+static int make_link(struct ns_plan *plan, const struct ns_mount *m, struct error *err)
+{
+	const char *rest;
+	int base = ns_place_base(plan, &m->place, &rest);
+	char name[NAME_MAX + 1], there[PATH_MAX];
+	auto_close int dir = path_parent(base, rest, true, name, err);
+
+	if (dir < 0)
+		return dir;
+	if (symlinkat(m->link, dir, name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return error_set(err, errno, "symlink %s to %s", m->place.path, m->link);
+
+	ssize_t n = readlinkat(dir, name, there, sizeof(there));
+
+	if (n != (ssize_t)strlen(m->link) || memcmp(there, m->link, (size_t)n) != 0)
+		return error_rule(err, EEXIST, "%s exists and is not the link to %s that %s is",
+				  m->place.path, m->link, m->source);
+	return 0;
+}
+
 int ns_mount_bind(struct ns_plan *plan, struct ns_mount *m, struct error *err)
 {
+	if (m->link)
+		return make_link(plan, m, err);
+
 	/* Whether cloned early by the parent or here, it is attached or the container is not made. */
 	int fd = m->tree_fd >= 0 ? m->tree_fd : ns_bind_source(plan, m, -1, err);
 	struct stat st;

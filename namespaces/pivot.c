@@ -37,15 +37,15 @@ static int pivot(struct ns_plan *plan, struct error *err)
 }
 
 /*
- * For a host that runs from its initial ramdisk. The new root covers the old
- * one; what is covered can still be reached by who may use chroot(2), so the
- * host's procfs and sysfs are taken away first.
+ * For a host that runs from its initial ramdisk: the new root covers the old
+ * one, and the host's other mounts stay where they are, below it.
  */
 static int cover_root(struct ns_plan *plan, struct error *err)
 {
-	/* They may not be mounts, or locked by a user namespace: then they are not ours to remove. */
-	umount2("/proc", MNT_DETACH);
-	umount2("/sys", MNT_DETACH);
+	int r = ns_drop_host_procfs(plan, err);
+
+	if (r < 0)
+		return r;
 
 	auto_close int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 

@@ -64,6 +64,9 @@ struct ns_mount {
 	bool of_bind;            /* remount: of the mount only, not of its filesystem */
 	bool late_ro;            /* filled first, read-only at the end */
 	bool copy_up;
+	bool source_nofollow;    /* binds the source itself when that is a link */
+	bool target_nofollow;    /* on a link of the image, not where it leads */
+	bool copy_link;          /* a source that is a link is made anew, not mounted */
 	bool takes_mode;         /* tmpfs without mode=: as the directory it covers */
 	bool is_fresh;           /* its content is the kernel's or empty: nobody planted anything */
 	bool real_dir_only;      /* proc, sysfs: never through a symlink */
@@ -78,6 +81,7 @@ struct ns_mount {
 
 	/* state */
 	int tree_fd; /* detached source, opened by ns_prepare() */
+	const char *link; /* copy_link: where the source leads; NULL: it is none */
 	int fd;      /* the mount, once attached */
 };
 
@@ -161,6 +165,8 @@ static inline bool ns_is_new(const struct ns_plan *plan, enum spec_ns_kind kind)
 int ns_plan_mounts(struct ns_plan *plan, const struct ns_options *opt, struct error *err);
 int ns_plan_options(struct ns_plan *plan, const struct spec_mount *from, struct ns_mount *m,
 		    struct error *err);
+/* The maps of an option "idmap=value" (plan_idmap.c). */
+int ns_plan_idmap(struct ns_plan *plan, struct ns_mount *m, const char *value, struct error *err);
 /* Devices, masked and read-only paths (plan_paths.c). */
 int ns_plan_paths(struct ns_plan *plan, struct error *err);
 /* Rules about namespaces, maps, names and sysctls (plan_rules.c). */

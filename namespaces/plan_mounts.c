@@ -100,7 +100,7 @@ static int check_idmap(const struct ns_plan *plan, const struct spec_mount *from
 		return 0;
 	if (m->kind != NS_MOUNT_BIND)
 		return error_rule(err, EINVAL, "id-mapped mounts are only supported for bind-mounts");
-	if (!has_uid && !plan->ns[SPEC_NS_USER].listed)
+	if (!m->uid_maps && !plan->ns[SPEC_NS_USER].listed)
 		return error_rule(err, EINVAL, "an id-mapped mount needs uidMappings and gidMappings, or "
 					       "a user namespace to take them from");
 	return 0;

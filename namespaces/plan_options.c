@@ -93,6 +93,27 @@ static void set_data(struct ns_plan *plan, struct ns_mount *m, const char *optio
 		add_opt(m, option, NULL);
 }
 
+/* Options of binds that engines for crun send (podman's no-dereference, for one); not the specification's. */
+static bool set_bind_extra(struct ns_mount *m, const char *option)
+{
+	const struct {
+		const char *name;
+		bool *flag;
+	} extras[] = {
+		{ "copy-symlink", &m->copy_link },
+		{ "src-nofollow", &m->source_nofollow },
+		{ "dest-nofollow", &m->target_nofollow },
+	};
+
+	for (size_t i = 0; m->kind == NS_MOUNT_BIND && i < ARRAY_SIZE(extras); i++) {
+		if (strcmp(extras[i].name, option) != 0)
+			continue;
+		*extras[i].flag = true;
+		return true;
+	}
+	return false;
+}
+
 /* What an entry is depends on its options wherever they stand in the list. */
 static enum ns_mount_kind kind_of(const struct spec_mount *from, bool *ret_bind)
 {
@@ -170,8 +191,12 @@ int ns_plan_options(struct ns_plan *plan, const struct spec_mount *from, struct 
 
 	for (size_t i = 0; i < options->n; i++) {
 		const char *name = options->v[i];
-		int r = apply_option(plan, m, name, spec_mount_option(name), err);
+		int r = 0;
 
+		if (strncmp(name, "idmap=", 6) == 0)
+			r = ns_plan_idmap(plan, m, name + 6, err);
+		else if (!set_bind_extra(m, name))
+			r = apply_option(plan, m, name, spec_mount_option(name), err);
 		if (r < 0) {
 			error_at(err, "/mounts/%d/options/%zu", m->index, i);
 			return r;

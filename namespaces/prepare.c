@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -42,12 +43,31 @@ static bool needs_early_source(const struct ns_plan *plan, const struct ns_mount
 	return m->extra_fd >= 0 || m->idmap != NS_IDMAP_NONE || ns_is_own(plan, SPEC_NS_USER);
 }
 
+/* copy-symlink: is there a link to copy? Read here, where the host's paths are. */
+static int read_link(struct ns_plan *plan, struct ns_mount *m, struct error *err)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(AT_FDCWD, m->source, target, sizeof(target));
+
+	if (n < 0 && errno == EINVAL)
+		return 0; /* no link: a bind like any other */
+	if (n < 0 || n == (ssize_t)sizeof(target))
+		return error_set(err, n < 0 ? errno : ENAMETOOLONG, "read bind source %s", m->source);
+	m->link = arena_strndup(plan->arena, target, (size_t)n);
+	return 0;
+}
+
 static int prepare_sources(struct ns_plan *plan, struct error *err)
 {
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		struct ns_mount *m = &plan->mounts[i];
+		int r = m->copy_link ? read_link(plan, m, err) : 0;
 
-		if (!needs_early_source(plan, m))
+		if (r < 0) {
+			ns_mount_at(m, err);
+			return r;
+		}
+		if (m->link || !needs_early_source(plan, m))
 			continue;
 
 		auto_close int userns = open_idmap(plan, m, err);

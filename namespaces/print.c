@@ -51,6 +51,14 @@ static void print_propagation(struct buf *out, const struct ns_propagation *prop
 	buf_printf(out, " %s%s", prop->recursive ? "r" : "", name);
 }
 
+static void print_maps(const char *name, const struct spec_idmaps *maps, struct buf *out)
+{
+	buf_printf(out, " %s", name);
+	for (size_t i = 0; i < maps->n; i++)
+		buf_printf(out, " %u-%u-%u", maps->v[i].container_id, maps->v[i].host_id,
+			   maps->v[i].size);
+}
+
 static void print_mount(const struct ns_mount *m, struct buf *out)
 {
 	bool first = true;
@@ -80,6 +88,10 @@ static void print_mount(const struct ns_mount *m, struct buf *out)
 			   m->opts[i].value ? m->opts[i].value : "");
 	for (size_t i = 0; i < m->n_prop; i++)
 		print_propagation(out, &m->prop[i]);
+	if (m->uid_maps) {
+		print_maps("uids", m->uid_maps, out);
+		print_maps("gids", m->gid_maps, out);
+	}
 	if (m->index >= 0)
 		buf_printf(out, "  [/mounts/%d]", m->index);
 	buf_putc(out, '\n');

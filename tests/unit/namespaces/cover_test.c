@@ -382,3 +382,34 @@ Test(ns_cover, by_default_no_mount_of_the_container_reaches_the_host)
 	cr_expect_not(host_sees("vol/sub"), "the mount made in the volume reached the host");
 	drop_shared_host();
 }
+
+/* A user namespace inside the container mounts a procfs without masks. */
+static void mount_bare_procfs(void)
+{
+	int status;
+	pid_t pid = box_clone(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID);
+
+	if (pid == 0) {
+		int fs = fsopen("proc", FSOPEN_CLOEXEC);
+		int r = fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+
+		if (r == 0)
+			r = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+		_exit(r < 0 ? errno : 0);
+	}
+	waitpid(pid, &status, 0);
+	box_say("bare procfs: %s\n", WEXITSTATUS(status) ? strerrorname_np(WEXITSTATUS(status)) : "mounted");
+	box_cat("/proc/self/mountinfo");
+}
+
+Test(ns_cover, no_whole_procfs_stays_in_the_mount_namespace)
+{
+	const char *json = config(PROC, NS_PLAIN ",\"maskedPaths\":[\"/proc/keys\"]");
+
+	box_need_root();
+	box_ok(&box, box_run(&box, json, mount_bare_procfs));
+	box_has(&box, "bare procfs: EPERM\n");
+	box.opt.no_pivot = true;
+	box_ok(&box, box_run(&box, json, mount_bare_procfs));
+	box_has(&box, "bare procfs: EPERM\n");
+}

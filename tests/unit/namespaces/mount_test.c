@@ -398,6 +398,48 @@ Test(ns_mount, an_id_mapped_bind_shows_other_owners)
 	box_has(&box, "owner 1005:2006\n");
 }
 
+static void look_at_link_options(void)
+{
+	say_type("/copied");
+	say_type("/followed");
+	say_type("/run");
+	say_type("/var");
+	box_say("inner ");
+	box_cat("/inner");
+	box_say("victim ");
+	box_cat("/victim");
+}
+
+Test(ns_mount, a_link_can_be_copied_bound_or_covered)
+{
+	box_need_root();
+	box_write(&box, "target", "target\n");
+	box_symlink(&box, "target", "link");
+	box_write(&box, "rootfs/victim", "victim\n");
+	box_symlink(&box, "/victim", "rootfs/inner");
+	box_ok(&box, run(BIND("/copied", "link", ",\"copy-symlink\"") ","
+			 BIND("/followed", "link", "") ","
+			 BIND("/run", "target", ",\"copy-symlink\"") ","
+			 BIND("/var", "link", ",\"src-nofollow\"") ","
+			 BIND("/inner", "target", ",\"dest-nofollow\""),
+			 NS_PLAIN, look_at_link_options));
+	box_has(&box, "/copied 120777 0 target\n");
+	box_has(&box, "/followed 100644 0 \n");
+	box_has(&box, "/run 100644 0 \n");
+	box_has(&box, "/var 120777 0 target\n");
+	box_has(&box, "inner target\n");
+	box_has(&box, "victim victim\n");
+}
+
+Test(ns_mount, a_link_is_not_copied_over_something_else)
+{
+	box_need_root();
+	box_symlink(&box, "target", "link");
+	box_write(&box, "rootfs/taken", "");
+	cr_expect_eq(run(BIND("/taken", "link", ",\"copy-symlink\""), NS_PLAIN, NULL), -EEXIST);
+	cr_expect(strstr(box.line, "/taken exists and is not the link to target"), "%s", box.line);
+}
+
 static void look_at_extra(void)
 {
 	box_cat("/run/notify/f");

@@ -199,6 +199,30 @@ Test(ns_plan, id_maps_come_in_pairs_and_on_binds)
 		    "rbind /s on /m (ridmap)");
 }
 
+Test(ns_plan, an_idmap_option_can_hold_its_maps)
+{
+#define IDMAP(value) MOUNT("/m", "none", "/s", "\"bind\",\"idmap=" value "\"")
+	struct planned p;
+
+	plan(&p, config(IDMAP("uids=0-1000-10#20-5000-1;gids=5-6-7"), NS_PLAIN), NULL);
+	cr_assert_eq(p.r, 0, "%s", p.line);
+	cr_expect(strstr(p.text.data, "bind /s on /m (idmap)"), "%s", p.text.data);
+	cr_expect(strstr(p.text.data, "uids 0-1000-10 20-5000-1 gids 5-6-7"), "%s", p.text.data);
+	drop(&p);
+
+	expect_line(config(IDMAP("uids=@7-1000-2"), NS_USER), "uids 7-101000-2 gids 0-100000-65536");
+	expect_line(config(IDMAP("gids=1-2-3"), NS_PLAIN), "uids 0-0-4294967295 gids 1-2-3");
+	expect_error(config(IDMAP("uids=@0-65530-10"), NS_USER), "user namespace does not map",
+		     "/mounts/0/options/1");
+	expect_error(config(IDMAP("uids=@0-0-1"), NS_PLAIN), "user namespace does not map",
+		     "/mounts/0/options/1");
+	expect_error(config(IDMAP(""), NS_PLAIN), "is not of the form", "/mounts/0/options/1");
+	expect_error(config(IDMAP("uids=1-2"), NS_PLAIN), "is not of the form", "/mounts/0/options/1");
+	expect_error(config(IDMAP("uids=1-2-0"), NS_PLAIN), "is not of the form", "/mounts/0/options/1");
+	expect_error(config(IDMAP("uids=+1-2-3"), NS_PLAIN), "is not of the form", "/mounts/0/options/1");
+	expect_error(config(IDMAP("users=1-2-3"), NS_PLAIN), "is not of the form", "/mounts/0/options/1");
+}
+
 Test(ns_plan, the_mount_label_goes_where_labels_are_kept)
 {
 #define LABELLED ",\"mountLabel\":\"system_u:object_r:x:s0\""
