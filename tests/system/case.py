@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -210,6 +211,10 @@ class Case:
         poll.register(fd, select.POLLIN)
         if not poll.poll(seconds * 1000):
             raise AssertionError(f"waited {seconds} s for {what}")
+
+    def state_names(self):
+        """Ids that have a state directory. Names that are no ids (a cache of the runtime) do not count."""
+        return sorted(n for n in os.listdir(self.root) if re.fullmatch(r"[\w+.-]+", n, re.ASCII))
 
     # -- making things
 

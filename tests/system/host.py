@@ -93,6 +93,7 @@ def _program(name):
 
 
 FEATURES = {
+    "x86-64": lambda: os.uname().machine == "x86_64",
     "root": lambda: os.geteuid() == 0,
     "cgroup v2": lambda: v2_tree() is not None,
     "hybrid cgroups": lambda: v2_tree() is not None and not is_unified(),
@@ -115,6 +116,7 @@ FEATURES = {
     "kvm": lambda: _character_device("/dev/kvm"),
     "dockerd": lambda: _program("dockerd") and _program("containerd") and _program("docker"),
     "docker-init": lambda: _program("docker-init") or os.path.exists("/usr/libexec/docker/docker-init"),
+    "fuse device": lambda: _character_device("/dev/fuse"),
     "containerd": lambda: _program("containerd") and _program("ctr"),
     "podman": lambda: _program("podman") and _program("conmon"),
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),

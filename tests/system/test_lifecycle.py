@@ -4,7 +4,6 @@
 import os
 import socket
 import stat
-import subprocess
 
 import linux
 from case import each, envs, eq, has, hasnt, true
@@ -97,7 +96,7 @@ def test_ids_that_could_be_paths_are_refused(t, name):
     b = t.bundle().save()
     t.runtime("run", "--bundle", b.path, "--", name).fails()
     eq(sorted(os.listdir(t.tmp))[-1], b.path.rsplit("/")[-1])
-    eq([n for n in os.listdir(t.root) if not n.startswith(".")], [])
+    eq(t.state_names(), [])
 
 
 @each(suffix={"plus": "+", "underscore": "_", "minus": "-", "dot": ".x"})
@@ -361,7 +360,8 @@ def test_notify_socket_forwards_ready_with_the_main_pid(t):
         c = t.container(t.bundle().shell("echo $NOTIFY_SOCKET; ls $NOTIFY_SOCKET; exec sleep 1000"))
         c.bundle.save()
         env = dict(os.environ, NOTIFY_SOCKET=path)
-        runtime = t.spawn_runtime("run", "-d", "-b", c.bundle.path, c.id, env=env, stdout=open(c.out_path, "wb"), stderr=subprocess.DEVNULL)
+        with open(c.out_path, "wb") as out, open(c.err_path, "wb") as err:
+            runtime = t.spawn_runtime("run", "-d", "-b", c.bundle.path, c.id, env=env, stdout=out, stderr=err)
         try:
             c.wait_out("notify.sock\n/run/notify/notify.sock")
             pid = c.pid

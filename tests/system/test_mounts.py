@@ -252,7 +252,7 @@ def test_a_tmpfs_takes_the_mode_of_its_mount_point_unless_told(t):
 @envs("hybrid")
 def test_tmpcopyup_copies_what_the_image_has_there(t):
     b = tmpfs(t, "tmpcopyup")
-    b.write("data/file", "from the image\n", 0o640)
+    b.write("data/file", "from the image\n", 0o604)
     b.write("data/dir/deep", "deep\n")
     os.symlink("file", f"{b.rootfs}/data/link")
     os.symlink("/etc/shadow", f"{b.rootfs}/data/out")
@@ -260,7 +260,7 @@ def test_tmpcopyup_copies_what_the_image_has_there(t):
     os.chown(f"{b.rootfs}/data/file", 1000, 1001)
     out = t.run(b.shell("cat /data/file /data/dir/deep /data/link; probe stat /data/file; probe stat /data/fifo; "
                         "readlink /data/out; probe statfs /data")).ok().out
-    has(out, "from the image\ndeep\nfrom the image\n", "mode 0640", "uid 1000", "gid 1001", "type fifo", "/etc/shadow\n",
+    has(out, "from the image\ndeep\nfrom the image\n", "mode 0604", "uid 1000", "gid 1001", "type fifo", "/etc/shadow\n",
         "type 1021994")
 
 

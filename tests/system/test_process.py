@@ -269,7 +269,7 @@ def test_no_new_privileges_is_as_configured(t):
 @envs("hybrid")
 def test_each_rlimit_is_set(t, limit):
     soft, hard = {"AS": (1 << 32, 1 << 33), "NICE": (0, 0), "RTPRIO": (0, 0), "CPU": (1000, 2000), "DATA": (1 << 30, 1 << 31),
-                  "STACK": (1 << 20, 1 << 22), "MEMLOCK": (65536, 131072)}.get(limit, (50, 60))
+                  "STACK": (1 << 20, 1 << 22), "FSIZE": (1 << 20, 1 << 21), "MEMLOCK": (65536, 131072)}.get(limit, (50, 60))
     b = process(t, rlimits=[{"type": f"RLIMIT_{limit}", "soft": soft, "hard": hard}])
     eq(facts(t.probe(b, "rlimits"))[f"RLIMIT_{limit}"], f"{soft} {hard}")
 

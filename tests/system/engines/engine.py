@@ -68,14 +68,14 @@ class Engine:
             time.sleep(0.05)
 
     def state_directories(self):
-        """Directories in which the runtime keeps the state of this engine's containers."""
+        """Directories in which the runtime keeps the state of this engine's containers (@… is a cache)."""
         return []
 
     def leaks(self):
         found = [f"container left in {self.feature}: {name}" for name in self.leftovers()]
         for directory in self.state_directories():
             names = self.inside("sh", "-c", f"ls {directory} 2>/dev/null").out.split()
-            found += [f"state left by the runtime under {self.feature}: {name}" for name in names]
+            found += [f"state left by the runtime under {self.feature}: {n}" for n in names if not n.startswith("@")]
         return found
 
     def stop(self):
