@@ -141,6 +141,43 @@ Test(ns_cover, read_only_paths_keep_the_mounts_below_them)
 	box_has(&box, "open EROFS\n");
 }
 
+static void look_at_last_pid(void)
+{
+	box_cat("/proc/sys/kernel/ns_last_pid");
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+
+	box_say("write %s\n", fd < 0 ? strerrorname_np(errno) : "ok");
+	fd = open("/proc/sys/kernel/sem", O_WRONLY | O_CLOEXEC);
+	box_say("sem %s\n", fd < 0 ? strerrorname_np(errno) : "ok");
+}
+
+Test(ns_cover, a_mount_inside_a_read_only_path_of_proc_stays)
+{
+	box_need_root();
+	box_write(&box, "last_pid", "mine\n");
+	box_ok(&box, box_run(&box,
+			     config(PROC "," MOUNT("/proc/sys/kernel/ns_last_pid", "none", "last_pid",
+						   "\"bind\""),
+				    NS_PLAIN ",\"readonlyPaths\":[\"/proc/sys\"]"),
+			     look_at_last_pid));
+	box_has(&box, "mine\nwrite ok\nsem EROFS\n");
+}
+
+static void look_at_linked_mask(void)
+{
+	say_content("/proc/1/mounts");
+	say_content("/proc/1/mountinfo");
+}
+
+Test(ns_cover, a_masked_link_of_proc_masks_what_it_leads_to)
+{
+	box_need_root();
+	box_ok(&box, box_run(&box, config(PROC, NS_PLAIN ",\"maskedPaths\":[\"/proc/mounts\"]"),
+			     look_at_linked_mask));
+	box_has(&box, "/proc/1/mounts ok 0\n");
+	box_has_not(&box, "/proc/1/mountinfo ok 0\n");
+}
+
 static void look_at_root(void)
 {
 	char cwd[256] = "";
@@ -270,6 +307,14 @@ Test(ns_cover, names_and_sysctls_need_no_proc_in_the_container)
 	cr_expect_str_eq(before, after);
 }
 
+Test(ns_cover, sysctls_do_not_need_a_whole_proc_in_the_container)
+{
+	box_need_root();
+	box_ok(&box, box_run(&box, config(MOUNT("/proc", "proc", "proc", "\"subset=pid\""), SYSCTLS),
+			     show_names));
+	box_has(&box, ".dom\n");
+}
+
 Test(ns_cover, a_sysctl_the_kernel_refuses_is_named)
 {
 	box_need_root();
@@ -318,6 +363,18 @@ static void make_shared_host(void)
 	box_mkdir(&box, "rootfs");
 	box_mkdir(&box, "vol");
 	box_mkdir(&box, "vol/sub");
+	/* Something that would go when an unmount of the container's came back to the host. */
+	box_mkdir(&box, "deep");
+	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+
+	char path[256];
+
+	box_path(&box, "deep", path);
+	cr_assert_eq(move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), 0);
+	close(fd);
+	close(fs);
 }
 
 static void mount_in_volume(void)
@@ -357,6 +414,7 @@ static void run_on_shared_host(const char *propagation)
 	box_ok(&box, box_run(&box, config(PROC "," MOUNT("/vol", "none", "vol", "\"rbind\",\"rshared\""),
 					  linux_), mount_in_volume));
 	box_has(&box, "mounted\n");
+	cr_expect(host_sees("deep"), "a mount of the host's went with the container's old root");
 	cr_expect_not(host_sees("rootfs"), "the container's root is mounted on the host");
 	cr_expect_not(host_sees("rootfs/proc"), "the container's /proc is mounted on the host");
 	cr_expect_not(host_sees("rootfs/vol"), "the container's volume is mounted on the host");

@@ -94,6 +94,27 @@ Test(ns_mount, a_link_in_the_image_is_followed_inside_the_root_only)
 	box_has(&box, "/file 120777 0 /target\n");
 }
 
+static void look_at_covered(void)
+{
+	box_cat("/run/x/f");
+	box_cat("/var/run/x/f");
+}
+
+Test(ns_mount, a_mount_through_a_link_covers_what_was_mounted_before)
+{
+	box_need_root();
+	box_mkdir(&box, "vol");
+	box_mkdir(&box, "vol/x");
+	box_write(&box, "file", "file\n");
+	box_mkdir(&box, "rootfs/run");
+	box_mkdir(&box, "rootfs/var");
+	box_symlink(&box, "/run", "rootfs/var/run");
+	/* The third belongs into the volume, not into the tmpfs that the volume hides. */
+	box_ok(&box, run(MOUNT("/run/x", "tmpfs", "t", "") "," BIND("/var/run", "vol", "") ","
+			 BIND("/run/x/f", "file", ""), NS_PLAIN, look_at_covered));
+	box_has(&box, "file\nfile\n");
+}
+
 Test(ns_mount, a_symlink_at_proc_or_sys_is_refused)
 {
 	box_need_root();
