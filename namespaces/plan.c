@@ -50,7 +50,11 @@ static int plan_propagation(struct ns_plan *plan, struct error *err)
 
 		if (!recursive && strcmp(name, known[i].name) != 0)
 			continue;
-		if (known[i].type == MS_PRIVATE && plan->no_pivot) {
+		/*
+		 * Without a pivot the host's mounts stay in the container's namespace: what is
+		 * unmounted there must not go on the host, and what follows the host cannot be private.
+		 */
+		if (plan->no_pivot && (known[i].type == MS_PRIVATE || known[i].type == MS_SHARED)) {
 			error_rule(err, EINVAL, "rootfsPropagation \"%s\" does not go with --no-pivot",
 				   name);
 			error_at(err, "/linux/rootfsPropagation");

@@ -344,37 +344,42 @@ Test(ns_cover, a_shared_root_is_a_peer_group_of_its_own)
 	box_has_not(&box, "master:");
 }
 
-/* A "host" of our own: a mount namespace with one shared tmpfs, in which the bundle lies. */
-static void make_shared_host(void)
+/* A tmpfs on a directory of the bundle, as the host sees it. */
+static int mount_on_host(const char *name)
 {
-	struct mount_attr private = { .propagation = MS_PRIVATE }, shared = { .propagation = MS_SHARED };
+	char path[256];
 	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
 
-	cr_assert_eq(unshare(CLONE_NEWNS), 0);
-	cr_assert_eq(mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)), 0);
+	box_path(&box, name, path);
 	cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
 
 	int fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 
-	cr_assert_eq(move_mount(fd, "", AT_FDCWD, box.dir, MOVE_MOUNT_F_EMPTY_PATH), 0);
+	cr_assert_eq(move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), 0);
+	close(fs);
+	return fd;
+}
+
+/* A "host" of our own: a mount namespace with a shared tmpfs, in which the bundle lies. */
+static void make_shared_host(void)
+{
+	struct mount_attr private = { .propagation = MS_PRIVATE }, shared = { .propagation = MS_SHARED };
+
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)), 0);
+
+	int fd = mount_on_host("");
+
 	cr_assert_eq(mount_setattr(fd, "", AT_EMPTY_PATH, &shared, sizeof(shared)), 0);
 	close(fd);
-	close(fs);
 	box_mkdir(&box, "rootfs");
 	box_mkdir(&box, "vol");
 	box_mkdir(&box, "vol/sub");
-	/* Something that would go when an unmount of the container's came back to the host. */
+	/* Shared mounts that would go when an unmount of the container's came back to the host. */
 	box_mkdir(&box, "deep");
-	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
-	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
-
-	char path[256];
-
-	box_path(&box, "deep", path);
-	cr_assert_eq(move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), 0);
-	close(fd);
-	close(fs);
+	close(mount_on_host("deep"));
+	box_mkdir(&box, "deep/er");
+	close(mount_on_host("deep/er"));
 }
 
 static void mount_in_volume(void)
@@ -414,7 +419,7 @@ static void run_on_shared_host(const char *propagation)
 	box_ok(&box, box_run(&box, config(PROC "," MOUNT("/vol", "none", "vol", "\"rbind\",\"rshared\""),
 					  linux_), mount_in_volume));
 	box_has(&box, "mounted\n");
-	cr_expect(host_sees("deep"), "a mount of the host's went with the container's old root");
+	cr_expect(host_sees("deep/er"), "a mount of the host's went with the container's old root");
 	cr_expect_not(host_sees("rootfs"), "the container's root is mounted on the host");
 	cr_expect_not(host_sees("rootfs/proc"), "the container's /proc is mounted on the host");
 	cr_expect_not(host_sees("rootfs/vol"), "the container's volume is mounted on the host");

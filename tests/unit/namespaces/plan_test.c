@@ -369,6 +369,13 @@ Test(ns_plan, propagation_of_the_root)
 	cr_expect_eq(p.r, -EINVAL);
 	cr_expect(strstr(p.line, "--no-pivot"), "%s", p.line);
 	drop(&p);
+	plan(&p, config("", NS_PLAIN ",\"rootfsPropagation\":\"shared\""), &opt);
+	cr_expect_eq(p.r, -EINVAL);
+	cr_expect_str_eq(p.err.at, "/linux/rootfsPropagation");
+	drop(&p);
+	plan(&p, config("", NS_PLAIN ",\"rootfsPropagation\":\"rslave\""), &opt);
+	cr_expect_eq(p.r, 0, "%s", p.line);
+	drop(&p);
 }
 
 Test(ns_plan, namespaces_become_clone_flags)
