@@ -6,7 +6,7 @@
 #   make bench        the table of speed and size
 #   make install      DESTDIR and PREFIX as usual
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
-#   make SHARED=1 …    linked with the shared libc (the default is static; STATIC=1 insists)
+#   make SHARED=1 …    build/bulkhead linked with the shared libc (else static with musl; STATIC=1 insists)
 #
 # A room may use the rooms that USES_ names and nothing else: its unit tests link
 # exactly these, so a call that goes sideways or upwards does not link.
@@ -41,27 +41,31 @@ override B := $(B)/sanitize
 HARDEN   = -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 LDHARDEN = -fsanitize=address,undefined
 endif
-# Static is the default where Debian's archives are installed: the loader and its
-# relocations are a third of a short command (README, Speed). SHARED=1 links the
-# distribution's libc; STATIC=1 insists on static. Both keep PIE, RELRO and dlopen
-# of what only some commands need.
+
+# Which binary build/bulkhead is. Static with musl where Debian's musl-tools and
+# the archives are: glibc's start-up alone is longer than what `state` does (README,
+# Speed). What only a shared library can do (see spec/base/dl.h) is then done by
+# build/bulkhead-shared, which the static one executes for those few commands.
+# SHARED=1 makes the shared one the main one; STATIC=1 insists on the static one.
+MUSL_DIR := /usr/lib/$(shell uname -m)-linux-musl
 archive   = $(shell $(CC) -print-file-name=lib$1.a)
-ARCHIVES := $(and $(findstring /,$(call archive,c)),$(findstring /,$(call archive,seccomp)))
-ifdef SHARED
-override B := $(B)/shared
-else ifndef SANITIZE
-ifneq ($(STATIC)$(ARCHIVES),)
-HARDEN  += -DBULKHEAD_STATIC
-LDSTATIC = -static-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-O1 -Wl,--hash-style=gnu -Wl,--no-warnings
-SECCOMP  = -lseccomp
+STATIC_LIBS := $(call archive,yajl_s) $(call archive,seccomp)
+HAS_MUSL := $(and $(wildcard $(MUSL_DIR)/rcrt1.o),$(filter-out lib%.a,$(STATIC_LIBS)))
+ifeq ($(SHARED)$(SANITIZE),)
+KIND := $(if $(HAS_MUSL)$(STATIC),musl,shared)
+else
+KIND := shared
 endif
-endif
+MUSL_CF   = -specs=$(MUSL_DIR)/musl-gcc.specs -idirafter /usr/include \
+            -idirafter /usr/include/$(shell $(CC) -print-multiarch) -DBULKHEAD_STATIC
+MUSL_LINK = -nostdlib -static-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-O1 -Wl,--hash-style=gnu
+
 # V=1 shows the commands.
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-5s %s\n' '$1' '$@')
 ALL_CF   = -std=gnu11 -D_GNU_SOURCE -I. -include spec/base/banned.h $(WARN) $(HARDEN) \
            -fvisibility=hidden -ffunction-sections -fdata-sections -MMD -MP $(CPPFLAGS) $(CFLAGS)
-LIBS     = -l:libyajl_s.a $(SECCOMP)
+LIBS     = -l:libyajl_s.a
 
 lib      = $(B)/lib$(subst /,_,$1).a
 srcs     = $(wildcard $1/*.c)
@@ -70,7 +74,7 @@ uses     = $(foreach u,$(USES_$1),$(if $(call srcs,$u),$(call lib,$u)))
 ROOMLIBS = $(foreach r,$(ROOMS),$(if $(call srcs,$r),$(call lib,$r)))
 HEADERS  = $(foreach r,$(ROOMS),$(wildcard $r/*.h))
 
-all: $(B)/bulkhead
+all: $(B)/bulkhead $(B)/bulkhead-shared
 
 define room
 $(call lib,$1): $(call objs,$1)
@@ -93,6 +97,13 @@ $(B)/tests/%.o: tests/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(filter-out -include spec/base/banned.h -Wmissing-prototypes,$(ALL_CF)) -c -o $@ $<
 
+# The static binary's objects live beside the others, which unit tests and the shared binary use.
+M        = $(B)/musl
+$(M)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,MUSL)
+	$(Q)$(CC) $(MUSL_CF) $(ALL_CF) -c -o $@ $<
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -107,14 +118,27 @@ $(B)/runtime/stub/stub: runtime/stub/stub.c runtime/stub/stub.h
 	@mkdir -p $(@D)
 	$(call say,STUB)
 	$(Q)$(CC) -I. $(STUB_CF) -o $@ $<
-$(B)/runtime/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/stub/stub"'
-$(B)/runtime/stub_image.o: $(B)/runtime/stub/stub
+$(B)/runtime/stub_image.o $(B)/musl/runtime/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/stub/stub"'
+$(B)/runtime/stub_image.o $(B)/musl/runtime/stub_image.o: $(B)/runtime/stub/stub
 
-$(B)/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMIT='"$(COMMIT)"'
+$(B)/cli/version.o $(B)/musl/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMIT='"$(COMMIT)"'
 
-$(B)/bulkhead: $(B)/cli/main.o $(ROOMLIBS)
+ALLSRCS  = $(foreach r,$(ROOMS),$(call srcs,$r))
+MUSLOBJS = $(patsubst %.c,$(M)/%.o,$(ALLSRCS))
+
+ifeq ($(KIND),musl)
+$(B)/bulkhead: $(MUSLOBJS)
 	$(call say,LINK)
-	$(Q)$(CC) $(or $(LDSTATIC),$(LDHARDEN)) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
+	$(Q)$(CC) $(MUSL_LINK) $(LDFLAGS) -Wl,--gc-sections -o $@ $(MUSL_DIR)/rcrt1.o $(MUSL_DIR)/crti.o $^ \
+		-Wl,--start-group $(STATIC_LIBS) $(MUSL_DIR)/libc.a -lgcc -Wl,--end-group $(MUSL_DIR)/crtn.o
+else
+$(B)/bulkhead: $(B)/bulkhead-shared
+	$(Q)ln -f $< $@
+endif
+
+$(B)/bulkhead-shared: $(B)/cli/main.o $(ROOMLIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
 
 deps:
 	@tests/install-deps.sh build
@@ -149,7 +173,7 @@ bench: all
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
-	install -m 0755 $(B)/bulkhead $(DESTDIR)$(SBINDIR)/bulkhead
+	install -m 0755 $(B)/bulkhead $(B)/bulkhead-shared $(DESTDIR)$(SBINDIR)/
 	for s in 5 7 8; do for p in man/*.$$s; do [ -e "$$p" ] || continue; install -m 0644 "$$p" $(DESTDIR)$(MANDIR)/man$$s/; done; done
 
 clean:

@@ -82,8 +82,7 @@ static enum rt_isolation find_isolation(const struct cli *cli, const char *calle
 	return strcmp(wall, "vm") ? RT_ISOLATION_DEFAULT : RT_ISOLATION_VM;
 }
 
-static int make_context(struct cli *cli, const char *called_as, const struct cli_verb *verb,
-			struct error *err)
+static int make_context(struct cli *cli, char **argv, const struct cli_verb *verb, struct error *err)
 {
 	const char *manager = cli_text(&cli->globals, "cgroup-manager");
 	struct cli_caller caller = cli_caller_now();
@@ -106,8 +105,9 @@ static int make_context(struct cli *cli, const char *called_as, const struct cli
 		.root_is_default = root.is_default,
 		.systemd_cgroup = cli_flag(&cli->globals, "systemd-cgroup") ||
 				  (manager && !strcmp(manager, "systemd")),
-		.isolation = find_isolation(cli, called_as),
+		.isolation = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME),
 		.log = &cli->log,
+		.argv = argv,
 	};
 	return 0;
 }
@@ -187,7 +187,6 @@ static int run(struct cli *cli, char **argv, struct error *err)
 {
 	size_t n;
 	const struct cli_option *globals = cli_globals(&n);
-	const char *called_as = argv[0] ? argv[0] : CLI_NAME;
 	int r = cli_parse(globals, n, CLI_STOP_AT_FIRST, argv[0] ? argv + 1 : argv, cli->arena,
 			  &cli->globals, err);
 
@@ -216,7 +215,7 @@ static int run(struct cli *cli, char **argv, struct error *err)
 		return r;
 	if (cli->args.help)
 		return print_help(verb, err);
-	r = make_context(cli, called_as, verb, err);
+	r = make_context(cli, argv, verb, err);
 	if (r < 0)
 		return r;
 	cli->verb = verb;

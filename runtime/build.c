@@ -20,6 +20,7 @@
 #include "runtime/listener.h"
 #include "runtime/notify.h"
 #include "runtime/seccomp_cache.h"
+#include "runtime/shared.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
@@ -176,7 +177,9 @@ int build_plan(struct build *b, struct error *err)
 	if (r == 0)
 		r = check_terminal(b, err);
 	if (r == 0)
-		r = caller_descriptors(b->opt->preserve_fds, b->arena, &b->preserve_fds, &b->extra_env, err);
+		r = caller_descriptors(b->opt->preserve_fds, b->ctx->log, b->arena, &b->preserve_fds, &b->extra_env, err);
+	if (r == 0)
+		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
 	if (r < 0)
 		return r;
 
@@ -328,9 +331,9 @@ static int on_pid(struct build *b, pid_t pid, struct error *err)
 	waitpid(l->pid, NULL, 0);
 	close(l->pidfd);
 	l->pid = b->state.pid = pid;
-	l->pidfd = proc_pidfd(pid, 0, err);
+	l->pidfd = proc_pidfd_open(pid);
 	if (l->pidfd < 0)
-		return l->pidfd;
+		return error_set(err, -l->pidfd, "open a pidfd of process %d", (int)pid);
 	return ns_move_net_devices(b->ns, pid, err);
 }
 

@@ -29,8 +29,8 @@ static uint32_t listen_fds(void)
 	return n;
 }
 
-int caller_descriptors(uint32_t preserve, struct arena *a, uint32_t *ret_n, char ***ret_env,
-		       struct error *err)
+int caller_descriptors(uint32_t preserve, const struct log *log, struct arena *a, uint32_t *ret_n,
+		       char ***ret_env, struct error *err)
 {
 	uint32_t listening = listen_fds();
 	uint64_t n = (uint64_t)preserve + listening;
@@ -39,8 +39,8 @@ int caller_descriptors(uint32_t preserve, struct arena *a, uint32_t *ret_n, char
 		return error_rule(err, EINVAL, "%llu descriptors are to be kept, at most %d can be",
 				  (unsigned long long)n, DESCRIPTORS_MAX);
 	for (uint32_t i = 0; i < n; i++)
-		if (fcntl(3 + (int)i, F_GETFD) < 0)
-			return error_set(err, errno, "unable to stat preserved-fd %u (of %llu)", 3 + i,
+		if ((log && log->fd == 3 + (int)i) || fcntl(3 + (int)i, F_GETFD) < 0)
+			return error_set(err, EBADF, "unable to stat preserved-fd %u (of %llu)", 3 + i,
 					 (unsigned long long)n);
 
 	char **env = ARENA_NEW_N(a, char *, 8);

@@ -43,7 +43,7 @@ static const char *machine_name(unsigned machine)
 	case EM_S390:      return "s390x";
 	case EM_RISCV:     return "riscv";
 	case EM_MIPS:      return "mips";
-	case EM_LOONGARCH: return "loongarch";
+	case 258:	   return "loongarch"; /* EM_LOONGARCH, newer than some headers */
 	default:	   return "another architecture";
 	}
 }

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -108,7 +107,7 @@ static int prepare(struct exec *x, struct error *err)
 
 	/* The pidfd first: what is true of its process then is true of the one that is entered. */
 	if (r == 0 && x->state.pid)
-		x->init_pidfd = pidfd_open(x->state.pid, 0);
+		x->init_pidfd = proc_pidfd_open(x->state.pid);
 	if (r == 0)
 		r = check_status(x, err);
 	if (r == 0 && x->init_pidfd < 0)
@@ -118,7 +117,7 @@ static int prepare(struct exec *x, struct error *err)
 	if (r == 0)
 		r = check_terminal(x, err);
 	if (r == 0)
-		r = caller_descriptors(x->opt->preserve_fds, x->arena, &x->preserve_fds, &x->extra_env, err);
+		r = caller_descriptors(x->opt->preserve_fds, x->ctx->log, x->arena, &x->preserve_fds, &x->extra_env, err);
 	if (r == 0)
 		r = plan(x, err);
 	return r;

@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,9 +97,9 @@ static int spawn(const struct hook_run *run, const struct spec_hook *hook, struc
 		return r;
 	}
 	h->pid = pid;
-	h->pidfd = pidfd_open(pid, 0);
+	h->pidfd = proc_pidfd_open(pid);
 	if (h->pidfd < 0) {
-		r = error_set(err, errno, "open a pidfd of the hook");
+		r = error_set(err, -h->pidfd, "open a pidfd of the hook");
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		return r;

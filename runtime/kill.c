@@ -40,7 +40,7 @@ static int signal_all(const struct rt_state *state, int signo, struct arena *a, 
 	int r = cg_pids(fd, a, &pids, &n, err);
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		auto_close int pidfd = proc_pidfd(pids[i], 0, NULL);
+		auto_close int pidfd = proc_pidfd_open(pids[i]);
 
 		if (pidfd >= 0)
 			proc_pidfd_send(pidfd, signo);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +19,7 @@
 #include "runtime/build.h"
 #include "runtime/console.h"
 #include "spec/base/auto.h"
+#include "spec/base/mountapi.h"
 
 #define BARRIER_TIMEOUT_MS 30000
 /* systemd's own TimeoutStartSec= ends a service that never gets ready; this bounds us without one. */

@@ -35,6 +35,7 @@ struct rt_context {
 	bool systemd_cgroup;
 	enum rt_isolation isolation;
 	const struct log *log;
+	char *const *argv;        /* of this command, for shared.h */
 };
 
 struct rt_create_options {

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/stub/stub.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
+#include "spec/base/mountapi.h"
 
 /* Linux 6.3; include/uapi/linux/memfd.h and fcntl.h */
 #ifndef MFD_EXEC

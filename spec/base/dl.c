@@ -5,6 +5,34 @@
 #include <errno.h>
 #include <string.h>
 
+#if !defined(__GLIBC__)
+
+bool dl_can_load(void)
+{
+	return false;
+}
+
+int dl_load(const char *soname, const char *package, const struct dl_symbol *symbols, size_t n,
+	    void *table, struct error *err)
+{
+	(void)package;
+	(void)symbols;
+	(void)n;
+	(void)table;
+
+	int r = error_rule(err, ENOTSUP, "the static build of this program cannot load %s", soname);
+
+	error_hint(err, "put bulkhead-shared, which is built with it, beside it");
+	return r;
+}
+
+#else
+
+bool dl_can_load(void)
+{
+	return true;
+}
+
 int dl_load(const char *soname, const char *package, const struct dl_symbol *symbols, size_t n,
 	    void *table, struct error *err)
 {
@@ -35,3 +63,5 @@ int dl_load(const char *soname, const char *package, const struct dl_symbol *sym
 	}
 	return 0; /* stays open: the table points into it until the process ends */
 }
+
+#endif

@@ -5,14 +5,15 @@
  * dl - libraries that only some commands need, opened on first use
  *
  * Linking a library costs every command its load time (measured: 0.05 to 0.7 ms);
- * opening it costs only the command that needs it. This works in the static build
- * too, as long as the machine's libc is the release it was linked with; what a
- * start needs (libseccomp) is linked there instead.
+ * opening it costs only the command that needs it. The static build can load none:
+ * it hands such a command on to bulkhead-shared (runtime/shared.h). What a start
+ * needs, libseccomp, is linked into it instead.
  *
  * Never called once a container's root has been entered: the library would be
  * the container's (CVE-2019-14271).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "spec/base/error.h"
@@ -29,3 +30,6 @@ struct dl_symbol {
  */
 int dl_load(const char *soname, const char *package, const struct dl_symbol *symbols, size_t n,
 	    void *table, struct error *err);
+
+/* false in the static build: every dl_load() fails there. */
+bool dl_can_load(void);

@@ -70,12 +70,19 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 	return parse_stat(text, ret);
 }
 
+int proc_pidfd_open(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int proc_pidfd(pid_t pid, uint64_t start_time, struct error *err)
 {
-	auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	auto_close int fd = proc_pidfd_open(pid);
 
 	if (fd < 0)
-		return error_set(err, errno, "pidfd_open %d", pid);
+		return error_set(err, -fd, "pidfd_open %d", pid);
 
 	/* After the open: the pid cannot be given to another process while we hold this one. */
 	struct proc_stat st;

@@ -48,6 +48,9 @@ struct proc_stat {
 };
 int proc_stat(pid_t pid, struct proc_stat *ret);
 
+/* pidfd_open(2), quietly: the descriptor or -errno. */
+int proc_pidfd_open(pid_t pid);
+
 /*
  * pidfd_open(), then checks that the process still is the one that started at
  * start_time: -ESRCH if not.
