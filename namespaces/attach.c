@@ -115,8 +115,8 @@ static int open_real_dir(const struct ns_mount *m, int base, const char *rest, s
 		fd = path_try_resolve(base, rest, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 	}
 	if (fd == -ELOOP || fd == -ENOTDIR)
-		return error_rule(err, -fd, "%s must be mounted on ordinary directory: %s is %s", m->type,
-				  m->place.path,
+		return error_rule(err, -fd, "%s must be mounted on ordinary directory: %s is %s",
+				  m->type, m->place.path,
 				  fd == -ELOOP ? "a symlink, or lies behind one" : "no directory");
 	if (fd < 0)
 		return error_set(err, -fd, "open the mount point %s", m->place.path);
@@ -136,8 +136,10 @@ static int check_linked(const struct ns_mount *m, int target, struct error *err)
 	if (fstatfs(target, &fs) < 0)
 		return error_set(err, errno, "statfs the mount point %s", m->place.path);
 	if (fs.f_type == PROC_SUPER_MAGIC)
-		return error_rule(err, EINVAL, "\"%s\" cannot be mounted because it is inside /proc: the "
-					       "image has a symlink there", m->place.path);
+		return error_rule(err, EINVAL,
+				  "\"%s\" cannot be mounted because it is inside /proc: the "
+				  "image has a symlink there",
+				  m->place.path);
 	return 0;
 }
 
@@ -204,7 +206,8 @@ static int attach_directly(const struct ns_plan *plan, const struct ns_mount *m,
 		return attach_name(plan, m, fd, base, name);
 	/* The directories of our own sysfs are the kernel's: "fs/cgroup" needs no walk. */
 	if (is_in_sysfs(plan, &m->place) && *m->place.rest)
-		return sys_attach(fd, plan->mounts[m->place.parent].fd, m->place.rest) < 0 ? -errno : 0;
+		return sys_attach(fd, plan->mounts[m->place.parent].fd, m->place.rest) < 0 ? -errno
+											   : 0;
 	return -ENOENT;
 }
 
@@ -219,8 +222,9 @@ static int attach_carefully(struct ns_plan *plan, const struct ns_mount *m, int 
 	if (target < 0)
 		return target;
 	if (sys_attach(fd, target, "") < 0)
-		return error_set(err, errno, "mount %s on %s (a %s)", m->source ? m->source : m->type,
-				 m->place.path, dir ? "directory" : "file");
+		return error_set(err, errno, "mount %s on %s (a %s)",
+				 m->source ? m->source : m->type, m->place.path,
+				 dir ? "directory" : "file");
 	return 0;
 }
 

@@ -20,8 +20,8 @@
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 
-#define MAX_DEPTH  128        /* each level holds two descriptors */
-#define CHUNK      (1u << 24)
+#define MAX_DEPTH 128 /* each level holds two descriptors */
+#define CHUNK (1u << 24)
 #define XATTR_LIST 4096
 #define ENTRIES_SIZE 8192 /* of one read of a directory; MAX_DEPTH of them fit a stack */
 
@@ -66,7 +66,8 @@ static int copy_attributes(int from, int to, const struct stat *st)
 
 static int copy_file(int from_dir, int to_dir, const char *name, const struct stat *st)
 {
-	auto_close int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	auto_close int from =
+		openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	auto_close int to = -1;
 	struct stat now;
 
@@ -106,7 +107,8 @@ static int copy_node(int to_dir, const char *name, const struct stat *st)
 	return fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-static int copy_dir(int from_dir, int to_dir, const char *name, const struct stat *st, unsigned depth)
+static int copy_dir(int from_dir, int to_dir, const char *name, const struct stat *st,
+		    unsigned depth)
 {
 	if (depth == MAX_DEPTH)
 		return -ELOOP;

@@ -65,9 +65,9 @@ static int settle(const struct ns_plan *plan, const struct ns_device *d, int fd,
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "stat device %s", dev->path);
 	if (!is_device(&st, dev))
-		return error_rule(err, EEXIST, "%s exists and is not the %s device %lld:%lld", dev->path,
-				  dev->type == 'b' ? "block" : "character", (long long)dev->major,
-				  (long long)dev->minor);
+		return error_rule(err, EEXIST, "%s exists and is not the %s device %lld:%lld",
+				  dev->path, dev->type == 'b' ? "block" : "character",
+				  (long long)dev->major, (long long)dev->minor);
 
 	uint32_t uid = dev->has_uid ? dev->uid : 0, gid = dev->has_gid ? dev->gid : 0;
 
@@ -90,14 +90,16 @@ static int bind_device(const struct ns_plan *plan, const struct ns_device *d, in
 
 	(void)plan;
 	if (fd < 0)
-		return error_set(err, errno, "open the host's %s for a bind, as mknod is not allowed",
+		return error_set(err, errno,
+				 "open the host's %s for a bind, as mknod is not allowed",
 				 d->place.path);
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "stat the host's %s", d->place.path);
 	if (!is_device(&st, dev))
-		return error_rule(err, EINVAL, "mknod is not allowed here, and the host's %s is not the "
-					       "device %lld:%lld", d->place.path, (long long)dev->major,
-				  (long long)dev->minor);
+		return error_rule(err, EINVAL,
+				  "mknod is not allowed here, and the host's %s is not the "
+				  "device %lld:%lld",
+				  d->place.path, (long long)dev->major, (long long)dev->minor);
 	if (mknodat(dir, name, S_IFREG, 0) < 0 && errno != EEXIST)
 		return error_set(err, errno, "make %s to bind a device on", d->place.path);
 	/* A link of this name would not be followed but covered. */
@@ -200,7 +202,8 @@ int ns_make_links(struct ns_plan *plan, struct error *err)
 {
 	static const struct {
 		const char *name, *target;
-	} links[] = { /* config-linux.md Dev symbolic links, and Default devices for ptmx */
+	} links[] = {
+		/* config-linux.md Dev symbolic links, and Default devices for ptmx */
 		{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" },
 		{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
 		{ "ptmx", "pts/ptmx" },		 { "core", "/proc/kcore" },
@@ -247,6 +250,7 @@ int ns_open_null(struct ns_plan *plan, struct error *err)
 	if (fd < 0)
 		return error_set(err, errno, "open the host's /dev/null");
 	if (!is_null(fd))
-		return error_rule(err, EINVAL, "the host's /dev/null is not the character device 1:3");
+		return error_rule(err, EINVAL,
+				  "the host's /dev/null is not the character device 1:3");
 	return TAKE_FD(fd);
 }

@@ -209,7 +209,8 @@ int ns_check_joined_maps(struct ns_plan *plan, struct error *err)
 	if (!ns_is_own(plan, SPEC_NS_USER) || ns_is_new(plan, SPEC_NS_USER))
 		return 0;
 	if (linux_->uid_maps.n + linux_->gid_maps.n > 0)
-		log_warn(plan->log, "id mappings beside a user namespace that is joined: its own are used");
+		log_warn(plan->log,
+			 "id mappings beside a user namespace that is joined: its own are used");
 
 	int r = check_joined(plan, "uid_map", "uidMappings", &linux_->uid_maps, err);
 

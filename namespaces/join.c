@@ -59,7 +59,8 @@ static int open_one(struct ns_entry *ns, enum spec_ns_kind kind, struct error *e
 	/* O_NONBLOCK: it may be a fifo, whose open would wait for ever. path-ok: a path of the host. */
 	ns->fd = open(ns->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-	int r = ns->fd < 0 ? error_set(err, errno, "open %s namespace %s", spec_ns_name(kind), ns->path)
+	int r = ns->fd < 0 ? error_set(err, errno, "open %s namespace %s", spec_ns_name(kind),
+				       ns->path)
 			   : check_type(ns->fd, kind, ns->path, err);
 
 	if (r == 0)
@@ -81,15 +82,17 @@ static int check_shared(const struct ns_plan *plan, struct error *err)
 		return -EINVAL;
 	}
 	if (plan->ns[SPEC_NS_MOUNT].same) {
-		error_rule(err, EINVAL, "the mount namespace given is the host's: the container's mounts "
-					"would be made there");
+		error_rule(err, EINVAL,
+			   "the mount namespace given is the host's: the container's mounts "
+			   "would be made there");
 		error_at(err, "/linux/namespaces/%u/path", plan->ns[SPEC_NS_MOUNT].index);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < linux_->n_sysctl; i++) {
 		if (!plan->ns[SPEC_NS_NETWORK].same || !ns_sysctl_is_net(linux_->sysctl[i].key))
 			continue;
-		error_rule(err, EINVAL, "sysctl \"%s\" is not allowed in the host's network namespace",
+		error_rule(err, EINVAL,
+			   "sysctl \"%s\" is not allowed in the host's network namespace",
 			   linux_->sysctl[i].key);
 		error_at(err, "/linux/sysctl/%s", linux_->sysctl[i].key);
 		return -EINVAL;
@@ -121,8 +124,8 @@ int ns_join(struct ns_plan *plan, struct error *err)
 		if (k == SPEC_NS_PID || !ns_is_own(plan, k) || !ns->path)
 			continue;
 		if (setns(ns->fd, (int)spec_ns_flag(k)) < 0) {
-			int r = error_set(err, errno, "setns to the %s namespace %s", spec_ns_name(k),
-					  ns->path);
+			int r = error_set(err, errno, "setns to the %s namespace %s",
+					  spec_ns_name(k), ns->path);
 
 			error_at(err, "/linux/namespaces/%u/path", ns->index);
 			return r;

@@ -48,7 +48,8 @@ static int find(struct ns_plan *plan, const struct ns_place *place, struct targe
 		return 0;
 	if (*rest && ns_place_is_name(place) && ns_place_is_fresh(plan, place)) {
 		if (fstatat(base, rest, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return is_missing(errno) ? 0 : error_set(err, errno, "stat %s", place->path);
+			return is_missing(errno) ? 0
+						 : error_set(err, errno, "stat %s", place->path);
 		ret->type = st.st_mode & S_IFMT;
 		if (!S_ISLNK(st.st_mode))
 			return 1;
@@ -75,8 +76,10 @@ static int next_cover(struct ns_plan *plan, int *first, bool is_dir, struct erro
 
 		return fd < 0 ? error_set(err, errno, "clone the mount for masked paths") : fd;
 	}
-	*first = is_dir ? ns_new_fs("tmpfs", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-					     MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err)
+	*first = is_dir ? ns_new_fs("tmpfs",
+				    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+					    MOUNT_ATTR_NOEXEC,
+				    err)
 			: ns_open_null(plan, err);
 	return *first;
 }

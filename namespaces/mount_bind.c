@@ -29,8 +29,9 @@
 static void hint_locked(int code, const struct ns_attr *attr, struct error *err)
 {
 	if (code == EPERM && attr->clear)
-		error_hint(err, "the mount comes from outside of this user namespace, which locks its "
-				"flags: they can be added to, not cleared or exchanged");
+		error_hint(err,
+			   "the mount comes from outside of this user namespace, which locks its "
+			   "flags: they can be added to, not cleared or exchanged");
 }
 
 int ns_set_attr(int fd, unsigned flags, const struct ns_attr *attr, const char *path,
@@ -67,8 +68,7 @@ int ns_clone_tree(struct ns_plan *plan, int dir, const char *name, unsigned flag
 
 	auto_close int fd = sys_open_tree(dir, name, flags);
 
-	if (fd < 0 ||
-	    sys_mount_setattr(fd, "", AT_EMPTY_PATH | (flags & AT_RECURSIVE), attr) < 0)
+	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH | (flags & AT_RECURSIVE), attr) < 0)
 		return -1;
 	return TAKE_FD(fd);
 }
@@ -85,8 +85,11 @@ static int idmap_tree(const struct ns_mount *m, int fd, int userns_fd, struct er
 
 	error_set(err, code, "map the ids of %s for %s", m->source, m->place.path);
 	if (code == EINVAL)
-		error_hint(err, "the filesystem of %s does not support id-mapped mounts, or is id-mapped "
-				"already", m->source);
+		error_hint(
+			err,
+			"the filesystem of %s does not support id-mapped mounts, or is id-mapped "
+			"already",
+			m->source);
 	else if (code == EPERM)
 		error_hint(err, "only root on the host may make id-mapped mounts");
 	return -code;
@@ -121,7 +124,8 @@ static int clone_source(struct ns_plan *plan, const struct ns_mount *m, struct e
 		early |= (attr.attr_set | attr.attr_clr) != 0;
 	}
 
-	int fd = early ? ns_clone_tree(plan, dir, path, flags, &attr) : sys_open_tree(dir, path, flags);
+	int fd = early ? ns_clone_tree(plan, dir, path, flags, &attr)
+		       : sys_open_tree(dir, path, flags);
 
 	if (fd < 0) {
 		int code = errno;
@@ -156,8 +160,10 @@ static int check_is_procfs(const struct ns_mount *m, int fd, struct error *err)
 	if (fstatfs(fd, &fs) < 0)
 		return error_set(err, errno, "statfs %s", m->source);
 	if (fs.f_type != PROC_SUPER_MAGIC)
-		return error_rule(err, EINVAL, "\"/proc\" can only hold a procfs: %s, to be mounted at or "
-					       "inside /proc, is none", m->source);
+		return error_rule(err, EINVAL,
+				  "\"/proc\" can only hold a procfs: %s, to be mounted at or "
+				  "inside /proc, is none",
+				  m->source);
 	return 0;
 }
 

@@ -59,7 +59,8 @@ static int open_host_tree(struct error *err)
 		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
 			return TAKE_FD(fd);
 	}
-	int r = error_rule(err, ENOENT, "no cgroup v2 tree at /sys/fs/cgroup or /sys/fs/cgroup/unified");
+	int r = error_rule(err, ENOENT,
+			   "no cgroup v2 tree at /sys/fs/cgroup or /sys/fs/cgroup/unified");
 
 	error_hint(err, "list a cgroup namespace: then the tree is mounted anew");
 	return r;

@@ -38,16 +38,21 @@ static void hint(const struct ns_plan *plan, const struct ns_mount *m, int code,
 	bool in_userns = plan->ns[SPEC_NS_USER].listed;
 
 	if (code == EPERM && in_userns && strcmp(m->type, "proc") == 0)
-		error_hint(err, "a user namespace may mount a new procfs only where it sees a whole one: "
-				"the /proc of this host is masked, or the pid namespace is not new");
+		error_hint(
+			err,
+			"a user namespace may mount a new procfs only where it sees a whole one: "
+			"the /proc of this host is masked, or the pid namespace is not new");
 	else if (code == EPERM && in_userns && strcmp(m->type, "sysfs") == 0)
-		error_hint(err, "sysfs belongs to the network namespace: list a new one, or bind /sys");
+		error_hint(err,
+			   "sysfs belongs to the network namespace: list a new one, or bind /sys");
 	else if (code == EPERM && in_userns && strcmp(m->type, "mqueue") == 0)
 		error_hint(err, "mqueue belongs to the ipc namespace: list a new one");
 	else if (code == ENODEV && strcmp(m->type, "bind") == 0)
-		error_hint(err, "a bind mount is asked for by the option \"bind\" or \"rbind\", not by type");
+		error_hint(err, "a bind mount is asked for by the option \"bind\" or \"rbind\", "
+				"not by type");
 	else if (code == ENODEV)
-		error_hint(err, "the kernel knows no filesystem of this type; see /proc/filesystems");
+		error_hint(err,
+			   "the kernel knows no filesystem of this type; see /proc/filesystems");
 }
 
 static int set_option(int fs, const struct ns_mount *m, const char *key, const char *value,
@@ -64,7 +69,8 @@ static int set_option(int fs, const struct ns_mount *m, const char *key, const c
 	error_set(err, code, "mount %s on %s: option %s%s%s%s", m->type, m->place.path, key,
 		  value ? "=" : "", value ? value : "", kernel_log(fs, log, sizeof(log)));
 	if (value && strlen(value) > FSCONFIG_STRING_MAX)
-		error_hint(err, "the kernel takes option values of up to %d bytes", FSCONFIG_STRING_MAX);
+		error_hint(err, "the kernel takes option values of up to %d bytes",
+			   FSCONFIG_STRING_MAX);
 	return -code;
 }
 

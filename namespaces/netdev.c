@@ -31,8 +31,8 @@
 #include "spec/base/dl.h"
 
 #define ANSWER_SECONDS 10
-#define REQUEST_SIZE   1024
-#define ANSWER_SIZE    32768
+#define REQUEST_SIZE 1024
+#define ANSWER_SIZE 32768
 
 struct mnl {
 	__typeof__(&mnl_socket_open2) socket_open2;
@@ -53,13 +53,26 @@ struct mnl {
 	__typeof__(&mnl_cb_run) cb_run;
 };
 
-#define SYMBOL(field) { "mnl_" #field, offsetof(struct mnl, field) }
+#define SYMBOL(field) \
+	{ \
+		"mnl_" #field, offsetof(struct mnl, field) \
+	}
 static const struct dl_symbol symbols[] = {
-	SYMBOL(socket_open2),	  SYMBOL(socket_bind),	    SYMBOL(socket_close),
-	SYMBOL(socket_get_fd),	  SYMBOL(socket_get_portid), SYMBOL(socket_sendto),
-	SYMBOL(socket_recvfrom),  SYMBOL(nlmsg_put_header), SYMBOL(nlmsg_put_extra_header),
-	SYMBOL(nlmsg_get_payload), SYMBOL(attr_put),	    SYMBOL(attr_parse),
-	SYMBOL(attr_get_type),	  SYMBOL(attr_get_payload), SYMBOL(attr_get_payload_len),
+	SYMBOL(socket_open2),
+	SYMBOL(socket_bind),
+	SYMBOL(socket_close),
+	SYMBOL(socket_get_fd),
+	SYMBOL(socket_get_portid),
+	SYMBOL(socket_sendto),
+	SYMBOL(socket_recvfrom),
+	SYMBOL(nlmsg_put_header),
+	SYMBOL(nlmsg_put_extra_header),
+	SYMBOL(nlmsg_get_payload),
+	SYMBOL(attr_put),
+	SYMBOL(attr_parse),
+	SYMBOL(attr_get_type),
+	SYMBOL(attr_get_payload),
+	SYMBOL(attr_get_payload_len),
 	SYMBOL(cb_run),
 };
 
@@ -79,10 +92,10 @@ struct address {
 /* What a request looks for and what its answers hold. */
 struct answer {
 	const struct mnl *mnl;
-	int index;              /* in: of the device, for addresses; out: of a link */
+	int index; /* in: of the device, for addresses; out: of a link */
 	unsigned flags;
-	struct buf *addresses;  /* struct address */
-	struct buf *indices;    /* int, of every link */
+	struct buf *addresses; /* struct address */
+	struct buf *indices; /* int, of every link */
 };
 
 static void link_close(struct link *l)
@@ -252,10 +265,11 @@ static int list_addresses(struct link *l, int index, struct buf *addresses)
 static int add_address(struct link *l, int index, const struct address *a)
 {
 	struct request req;
-	struct ifaddrmsg *msg = request_start(l, &req, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE,
-					      sizeof(*msg));
+	struct ifaddrmsg *msg =
+		request_start(l, &req, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
 	/* State that belongs to the device's life on the host is left there. */
-	uint32_t flags = a->flags & ~(uint32_t)(IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED);
+	uint32_t flags =
+		a->flags & ~(uint32_t)(IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED);
 
 	*msg = a->msg;
 	msg->ifa_index = (unsigned)index;
@@ -317,7 +331,8 @@ static int settle_inside(struct link *inside, const struct spec_net_device *d,
 			 const struct buf *links_before, const struct buf *addresses,
 			 struct error *err)
 {
-	int index = strchr(d->name, '%') ? find_new(inside, links_before) : find_link(inside, d->name);
+	int index =
+		strchr(d->name, '%') ? find_new(inside, links_before) : find_link(inside, d->name);
 
 	if (index < 0)
 		return error_set(err, -index, "find network device %s in the container", d->name);
@@ -329,8 +344,8 @@ static int settle_inside(struct link *inside, const struct spec_net_device *d,
 		int r = add_address(inside, index, &a);
 
 		if (r < 0 && r != -EEXIST)
-			return error_set(err, -r, "give network device %s its address %zu back", d->name,
-					 i);
+			return error_set(err, -r, "give network device %s its address %zu back",
+					 d->name, i);
 	}
 
 	int r = set_up(inside, index);
@@ -393,8 +408,9 @@ int ns_move_net_devices(const struct ns_plan *plan, pid_t pid, struct error *err
 	if (linux_->n_net_devices == 0)
 		return 0;
 	if (plan->ns[SPEC_NS_NETWORK].same)
-		return error_rule(err, EINVAL, "network devices need a network namespace that is not the "
-					       "host's");
+		return error_rule(err, EINVAL,
+				  "network devices need a network namespace that is not the "
+				  "host's");
 
 	int r = dl_load("libmnl.so.0", "libmnl0", symbols, ARRAY_SIZE(symbols), &mnl, err);
 

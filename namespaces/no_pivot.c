@@ -22,7 +22,7 @@
 #include "spec/base/path.h"
 
 #define MOUNTINFO_MAX (4u << 20)
-#define READ_CHUNK    65536u
+#define READ_CHUNK 65536u
 
 /* All of it, before the /proc that it comes from goes. */
 static int read_mountinfo(struct ns_plan *plan, char **ret, struct error *err)
@@ -58,8 +58,8 @@ static void unescape(char *s)
 	char *out = s;
 
 	for (; *s; s++) {
-		bool octal = s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-			     s[3] >= '0' && s[3] <= '7';
+		bool octal = s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
+			     s[2] <= '7' && s[3] >= '0' && s[3] <= '7';
 
 		*out++ = octal ? (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0')) : *s;
 		s += octal ? 3 : 0;
@@ -88,8 +88,10 @@ static char *host_procfs_of(char *line)
 
 static int cover(const char *point, struct error *err)
 {
-	int fd = ns_new_fs("tmpfs", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-					    MOUNT_ATTR_NOEXEC, err);
+	int fd = ns_new_fs("tmpfs",
+			   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				   MOUNT_ATTR_NOEXEC,
+			   err);
 
 	if (fd < 0)
 		return fd;

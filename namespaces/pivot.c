@@ -28,8 +28,10 @@ static int pivot(struct ns_plan *plan, struct error *err)
 		struct mount_attr slave = { .propagation = MS_SLAVE };
 
 		/* Peers of the host's mounts would take these along when they are unmounted. */
-		if (sys_mount_setattr(plan->host_root_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave) < 0)
-			return error_set(err, errno, "make the old root a slave of the host's mounts");
+		if (sys_mount_setattr(plan->host_root_fd, "", AT_EMPTY_PATH | AT_RECURSIVE,
+				      &slave) < 0)
+			return error_set(err, errno,
+					 "make the old root a slave of the host's mounts");
 	}
 	if (umount2(".", MNT_DETACH) < 0)
 		return error_set(err, errno, "unmount the old root");
@@ -74,7 +76,8 @@ int ns_pivot(struct ns_plan *plan, struct error *err)
 	struct mount_attr attr = { .propagation = plan->root_prop.type };
 
 	if (sys_mount_setattr(plan->root_fd, "",
-			      AT_EMPTY_PATH | (plan->root_prop.recursive ? AT_RECURSIVE : 0), &attr) < 0)
+			      AT_EMPTY_PATH | (plan->root_prop.recursive ? AT_RECURSIVE : 0),
+			      &attr) < 0)
 		return error_set(err, errno, "set rootfsPropagation");
 	return 0;
 }

@@ -55,8 +55,8 @@ static int plan_propagation(struct ns_plan *plan, struct error *err)
 		 * unmounted there must not go on the host, and what follows the host cannot be private.
 		 */
 		if (plan->no_pivot && (known[i].type == MS_PRIVATE || known[i].type == MS_SHARED)) {
-			error_rule(err, EINVAL, "rootfsPropagation \"%s\" does not go with --no-pivot",
-				   name);
+			error_rule(err, EINVAL,
+				   "rootfsPropagation \"%s\" does not go with --no-pivot", name);
 			error_at(err, "/linux/rootfsPropagation");
 			return -EINVAL;
 		}
@@ -67,8 +67,10 @@ static int plan_propagation(struct ns_plan *plan, struct error *err)
 		plan->root_prop = (struct ns_propagation){ known[i].type, recursive };
 		return 0;
 	}
-	error_rule(err, EINVAL, "rootfsPropagation \"%s\" is none of [r]shared, [r]slave, [r]private, "
-				"[r]unbindable", name);
+	error_rule(err, EINVAL,
+		   "rootfsPropagation \"%s\" is none of [r]shared, [r]slave, [r]private, "
+		   "[r]unbindable",
+		   name);
 	error_at(err, "/linux/rootfsPropagation");
 	return -EINVAL;
 }

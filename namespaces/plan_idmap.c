@@ -114,11 +114,15 @@ int ns_plan_idmap(struct ns_plan *plan, struct ns_mount *m, const char *value, s
 	int r = parse_option(plan, m, value);
 
 	if (r == -ERANGE)
-		return error_rule(err, EINVAL, "option \"idmap=%s\" names ids that the container's user "
-					       "namespace does not map", value);
+		return error_rule(err, EINVAL,
+				  "option \"idmap=%s\" names ids that the container's user "
+				  "namespace does not map",
+				  value);
 	if (r < 0)
-		return error_rule(err, EINVAL, "option \"idmap=%s\" is not of the form "
-					       "idmap=uids=FROM-TO-SIZE[#…];gids=…", value);
+		return error_rule(err, EINVAL,
+				  "option \"idmap=%s\" is not of the form "
+				  "idmap=uids=FROM-TO-SIZE[#…];gids=…",
+				  value);
 	/* Who names only one kind leaves the other as the container has it. */
 	if (!m->uid_maps)
 		m->uid_maps = linux_->uid_maps.n ? &linux_->uid_maps : identity(plan);

@@ -52,8 +52,16 @@ static bool is_type(const struct ns_mount *m, const char *type)
 static bool is_allowed_in_proc(const char *path)
 {
 	static const char *const allowed[] = {
-		"cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
-		"sys/kernel/ns_last_pid", "sys/crypto/fips_enabled",
+		"cpuinfo",
+		"diskstats",
+		"meminfo",
+		"stat",
+		"swaps",
+		"uptime",
+		"loadavg",
+		"slabinfo",
+		"sys/kernel/ns_last_pid",
+		"sys/crypto/fips_enabled",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
@@ -74,8 +82,10 @@ static int check_destination(const struct ns_mount *m, struct error *err)
 	if (strcmp(path, "/proc") == 0 && (is_type(m, "proc") || m->kind == NS_MOUNT_BIND))
 		return 0;
 	if (strcmp(path, "/proc") == 0)
-		return error_rule(err, EINVAL, "\"/proc\" can only hold a procfs, not %s: nothing else "
-					       "may be mounted at or inside /proc", m->type);
+		return error_rule(err, EINVAL,
+				  "\"/proc\" can only hold a procfs, not %s: nothing else "
+				  "may be mounted at or inside /proc",
+				  m->type);
 	if (is_allowed_in_proc(path))
 		return 0;
 	return error_rule(err, EINVAL, "\"%s\" cannot be mounted because it is inside /proc", path);
@@ -99,10 +109,12 @@ static int check_idmap(const struct ns_plan *plan, const struct spec_mount *from
 	if (m->idmap == NS_IDMAP_NONE)
 		return 0;
 	if (m->kind != NS_MOUNT_BIND)
-		return error_rule(err, EINVAL, "id-mapped mounts are only supported for bind-mounts");
+		return error_rule(err, EINVAL,
+				  "id-mapped mounts are only supported for bind-mounts");
 	if (!m->uid_maps && !plan->ns[SPEC_NS_USER].listed)
-		return error_rule(err, EINVAL, "an id-mapped mount needs uidMappings and gidMappings, or "
-					       "a user namespace to take them from");
+		return error_rule(err, EINVAL,
+				  "an id-mapped mount needs uidMappings and gidMappings, or "
+				  "a user namespace to take them from");
 	return 0;
 }
 
@@ -161,7 +173,8 @@ static const char *bind_source(const struct ns_plan *plan, const char *source)
 {
 	if (!source || source[0] == '/')
 		return source;
-	return arena_printf(plan->arena, "%s/%s", plan->bundle, source); /* c Mounts: relative to the bundle */
+	return arena_printf(plan->arena, "%s/%s", plan->bundle,
+			    source); /* c Mounts: relative to the bundle */
 }
 
 /* Which of ours hold what later steps need by descriptor. A later mount on the same place takes that away. */
@@ -202,7 +215,8 @@ static int plan_one(struct ns_plan *plan, size_t i, struct error *err)
 
 	m->source = m->kind == NS_MOUNT_BIND ? bind_source(plan, from->source) : from->source;
 	if (m->kind == NS_MOUNT_BIND && (!m->source || !*from->source))
-		return error_rule(err, EINVAL, "a bind mount on %s without a source", m->place.path);
+		return error_rule(err, EINVAL, "a bind mount on %s without a source",
+				  m->place.path);
 	if (m->copy_up && !is_type(m, "tmpfs"))
 		return error_rule(err, EINVAL, "tmpcopyup is for tmpfs, not for %s", m->type);
 	classify(plan, m);
@@ -233,8 +247,9 @@ int ns_plan_mounts(struct ns_plan *plan, const struct ns_options *opt, struct er
 
 	plan->mounts = ARENA_NEW_N(plan->arena, struct ns_mount, n + opt->n_extra_mounts + 1);
 	if (n + opt->n_extra_mounts > 0 && !plan->ns[SPEC_NS_MOUNT].listed) {
-		error_rule(err, EINVAL, "mounts need a mount namespace: without one they would be made "
-					"on the host");
+		error_rule(err, EINVAL,
+			   "mounts need a mount namespace: without one they would be made "
+			   "on the host");
 		error_at(err, "/linux/namespaces");
 		return -EINVAL;
 	}

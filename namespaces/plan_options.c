@@ -168,8 +168,10 @@ static int apply_option(struct ns_plan *plan, struct ns_mount *m, const char *na
 		break;
 	case MOPT_DATA:
 		if (bind)
-			return error_rule(err, EINVAL, "option \"%s\" belongs to a filesystem: a bind "
-						       "mount cannot have any", name);
+			return error_rule(err, EINVAL,
+					  "option \"%s\" belongs to a filesystem: a bind "
+					  "mount cannot have any",
+					  name);
 		set_data(plan, m, name);
 		break;
 	}

@@ -64,9 +64,10 @@ static int check_time(const struct ns_plan *plan, struct error *err)
 		return 0;
 	if (ns->listed && !ns->path)
 		return 0;
-	error_rule(err, EINVAL, ns->listed ? "timeOffsets of a time namespace that is joined: its clocks "
-					     "are set already"
-					   : "timeOffsets without a time namespace");
+	error_rule(err, EINVAL,
+		   ns->listed ? "timeOffsets of a time namespace that is joined: its clocks "
+				"are set already"
+			      : "timeOffsets without a time namespace");
 	error_at(err, "/linux/timeOffsets");
 	return -EINVAL;
 }
@@ -172,18 +173,21 @@ static int check_sysctl(const struct ns_plan *plan, const char *key, struct erro
 	if (r < 0)
 		return error_rule(err, -r, "\"%s\" is not the name of a sysctl", key);
 	if (strcmp(path, "kernel/hostname") == 0)
-		return error_rule(err, EINVAL, "sysctl \"%s\" conflicts with the OCI hostname: use that",
-				  key);
+		return error_rule(err, EINVAL,
+				  "sysctl \"%s\" conflicts with the OCI hostname: use that", key);
 	if (strcmp(path, "kernel/domainname") == 0 && plan->spec->domainname)
-		return error_rule(err, EINVAL, "sysctl \"%s\" conflicts with the OCI domainname", key);
+		return error_rule(err, EINVAL, "sysctl \"%s\" conflicts with the OCI domainname",
+				  key);
 
 	enum spec_ns_kind kind = sysctl_owner(path);
 
 	if (kind == SPEC_NAMESPACES)
-		return error_rule(err, EINVAL, "sysctl \"%s\" is not in a separate kernel namespace", key);
+		return error_rule(err, EINVAL,
+				  "sysctl \"%s\" is not in a separate kernel namespace", key);
 	if (!plan->ns[kind].listed)
-		return error_rule(err, EINVAL, "sysctl \"%s\" is not allowed in the host's %s namespace",
-				  key, spec_ns_name(kind));
+		return error_rule(err, EINVAL,
+				  "sysctl \"%s\" is not allowed in the host's %s namespace", key,
+				  spec_ns_name(kind));
 	return 0;
 }
 

@@ -52,7 +52,8 @@ static int read_link(struct ns_plan *plan, struct ns_mount *m, struct error *err
 	if (n < 0 && errno == EINVAL)
 		return 0; /* no link: a bind like any other */
 	if (n < 0 || n == (ssize_t)sizeof(target))
-		return error_set(err, n < 0 ? errno : ENAMETOOLONG, "read bind source %s", m->source);
+		return error_set(err, n < 0 ? errno : ENAMETOOLONG, "read bind source %s",
+				 m->source);
 	m->link = arena_strndup(plan->arena, target, (size_t)n);
 	return 0;
 }

@@ -43,8 +43,8 @@ static void print_attr(struct buf *out, bool *first, const char *prefix, const s
 
 static void print_propagation(struct buf *out, const struct ns_propagation *prop)
 {
-	const char *name = prop->type == MS_SHARED  ? "shared"
-			   : prop->type == MS_SLAVE ? "slave"
+	const char *name = prop->type == MS_SHARED    ? "shared"
+			   : prop->type == MS_SLAVE   ? "slave"
 			   : prop->type == MS_PRIVATE ? "private"
 						      : "unbindable";
 
@@ -71,7 +71,9 @@ static void print_mount(const struct ns_mount *m, struct buf *out)
 		buf_printf(out, "%s %s", verb, m->place.path);
 	else
 		buf_printf(out, "%s %s on %s", verb,
-			   m->kind != NS_MOUNT_BIND ? m->type : m->source ? m->source : "(a descriptor)",
+			   m->kind != NS_MOUNT_BIND ? m->type
+			   : m->source		    ? m->source
+						    : "(a descriptor)",
 			   m->place.path);
 	print_attr(out, &first, "", &m->attr);
 	print_attr(out, &first, "r", &m->rec_attr);
@@ -84,8 +86,8 @@ static void print_mount(const struct ns_mount *m, struct buf *out)
 	if (!first)
 		buf_putc(out, ')');
 	for (size_t i = 0; i < m->n_opts; i++)
-		buf_printf(out, "%c%s%s%s", i ? ',' : ' ', m->opts[i].key, m->opts[i].value ? "=" : "",
-			   m->opts[i].value ? m->opts[i].value : "");
+		buf_printf(out, "%c%s%s%s", i ? ',' : ' ', m->opts[i].key,
+			   m->opts[i].value ? "=" : "", m->opts[i].value ? m->opts[i].value : "");
 	for (size_t i = 0; i < m->n_prop; i++)
 		print_propagation(out, &m->prop[i]);
 	if (m->uid_maps) {
@@ -141,8 +143,9 @@ static void print_end(const struct ns_plan *plan, struct buf *out)
 	if (spec->domainname)
 		buf_printf(out, "set domain name %s  [/domainname]\n", spec->domainname);
 	for (size_t i = 0; i < spec->linux_.n_sysctl; i++)
-		buf_printf(out, "set sysctl %s to %s  [/linux/sysctl/%s]\n", spec->linux_.sysctl[i].key,
-			   spec->linux_.sysctl[i].value, spec->linux_.sysctl[i].key);
+		buf_printf(out, "set sysctl %s to %s  [/linux/sysctl/%s]\n",
+			   spec->linux_.sysctl[i].key, spec->linux_.sysctl[i].value,
+			   spec->linux_.sysctl[i].key);
 	for (size_t i = 0; i < plan->n_masked; i++)
 		buf_printf(out, "mask %s  [/linux/maskedPaths/%d]\n", plan->masked[i].place.path,
 			   plan->masked[i].index);
@@ -151,9 +154,9 @@ static void print_end(const struct ns_plan *plan, struct buf *out)
 			   plan->readonly[i].place.path, plan->readonly[i].index);
 	if (spec->root.readonly)
 		buf_puts(out, "make the root read-only  [/root/readonly]\n");
-	buf_puts(out, plan->ns[SPEC_NS_MOUNT].listed ? plan->no_pivot ? "move the root over /\n"
-								      : "pivot into the root\n"
-						     : "chroot to the root\n");
+	buf_puts(out, plan->ns[SPEC_NS_MOUNT].listed
+			      ? plan->no_pivot ? "move the root over /\n" : "pivot into the root\n"
+			      : "chroot to the root\n");
 }
 
 void ns_plan_print(const struct ns_plan *plan, struct buf *out)

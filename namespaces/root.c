@@ -50,8 +50,10 @@ static int open_root_dir(const struct ns_plan *plan, struct error *err)
 	int code = errno;
 
 	if (code == ELOOP)
-		error_rule(err, code, "root.path %s is not an absolute path, or a symlink: name the "
-				      "directory itself", plan->root_path);
+		error_rule(err, code,
+			   "root.path %s is not an absolute path, or a symlink: name the "
+			   "directory itself",
+			   plan->root_path);
 	else
 		error_set(err, code, "open root.path %s", plan->root_path);
 	error_at(err, "/root/path");

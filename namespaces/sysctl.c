@@ -37,7 +37,9 @@ static int write_one(int procfs_fd, const struct spec_key_value *entry, struct e
 	if (r < 0)
 		return error_rule(err, -r, "\"%s\" is not the name of a sysctl", entry->key);
 	r = procfs_write(procfs_fd, path, entry->value, err);
-	return r < 0 ? error_wrap(err, r, "cannot set sysctl %s to \"%s\"", entry->key, entry->value) : 0;
+	return r < 0 ? error_wrap(err, r, "cannot set sysctl %s to \"%s\"", entry->key,
+				  entry->value)
+		     : 0;
 }
 
 int ns_write_sysctls(struct ns_plan *plan, struct error *err)

@@ -25,7 +25,8 @@ static int write_offset(const char *clock, const struct spec_time_offset *offset
 
 	if (!offset->set)
 		return 0;
-	snprintf(line, sizeof(line), "%s %" PRId64 " %" PRIu32, clock, offset->secs, offset->nanosecs);
+	snprintf(line, sizeof(line), "%s %" PRId64 " %" PRIu32, clock, offset->secs,
+		 offset->nanosecs);
 
 	int r = file_write_at(AT_FDCWD, "/proc/self/timens_offsets", line, err);
 

@@ -5,7 +5,8 @@
 static void show_mounts(void)
 {
 	box_cat("/proc/self/mountinfo");
-	for (const char *const *p = (const char *const[]){ "/dev/null", "/dev/full", "/dev/tty", NULL };
+	for (const char *const *p =
+		     (const char *const[]){ "/dev/null", "/dev/full", "/dev/tty", NULL };
 	     *p; p++) {
 		struct stat st = { 0 };
 
@@ -35,7 +36,8 @@ Test(ns_build, the_default_bundle_has_its_mounts_devices_and_name)
 	box_has(&box, "/rootfs / ro,");
 	box_has(&box, " / /proc rw,relatime - proc proc ");
 	box_has(&box, " / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755");
-	box_has(&box, " /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620,ptmxmode=666");
+	box_has(&box, " /dev/pts rw,nosuid,noexec,relatime - devpts devpts "
+		      "rw,gid=5,mode=620,ptmxmode=666");
 	box_has(&box, " /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw,size=65536k");
 	box_has(&box, " /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs");
 	box_has(&box, " /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup");

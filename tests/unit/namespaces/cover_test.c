@@ -23,7 +23,11 @@ static void say_content(const char *path)
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 
-	box_say("%s %s %zd\n", path, fd < 0 ? strerrorname_np(errno) : n < 0 ? strerrorname_np(errno) : "ok", n);
+	box_say("%s %s %zd\n", path,
+		fd < 0	? strerrorname_np(errno)
+		: n < 0 ? strerrorname_np(errno)
+			: "ok",
+		n);
 	if (fd >= 0)
 		close(fd);
 }
@@ -45,7 +49,8 @@ static void look_at_masks(void)
 }
 
 #define MASKS \
-	",\"maskedPaths\":[\"/proc/keys\",\"/proc/does-not-exist\",\"/secret\",\"/dir\",\"/other\"," \
+	",\"maskedPaths\":[\"/proc/keys\",\"/proc/does-not-exist\",\"/secret\",\"/dir\",\"/" \
+	"other\"," \
 	"\"/link\",\"/secret/below/a/file\"]"
 
 static void make_masked(void)
@@ -118,7 +123,8 @@ static void look_at_readonly(void)
 	say_make("/ro/x");
 	say_make("/ro/rw/x");
 	say_make("/free/x");
-	box_say("sysctl %s\n", access("/proc/sys/kernel/domainname", W_OK) < 0 ? strerrorname_np(errno) : "ok");
+	box_say("sysctl %s\n",
+		access("/proc/sys/kernel/domainname", W_OK) < 0 ? strerrorname_np(errno) : "ok");
 	int fd = open("/proc/sys/kernel/domainname", O_WRONLY | O_CLOEXEC);
 
 	box_say("open %s\n", fd < 0 ? strerrorname_np(errno) : "ok");
@@ -133,7 +139,8 @@ Test(ns_cover, read_only_paths_keep_the_mounts_below_them)
 	box_mkdir(&box, "rootfs/free");
 	box_ok(&box, box_run(&box,
 			     config(PROC "," MOUNT("/ro/rw", "none", "vol", "\"bind\""),
-				    NS_PLAIN ",\"readonlyPaths\":[\"/ro\",\"/proc/sys\",\"/proc/nope\",\"/nope\"]"),
+				    NS_PLAIN ",\"readonlyPaths\":[\"/ro\",\"/proc/sys\",\"/proc/"
+					     "nope\",\"/nope\"]"),
 			     look_at_readonly));
 	box_has(&box, "make /ro/x EROFS\n");
 	box_has(&box, "make /ro/rw/x ok\n");
@@ -156,8 +163,8 @@ Test(ns_cover, a_mount_inside_a_read_only_path_of_proc_stays)
 	box_need_root();
 	box_write(&box, "last_pid", "mine\n");
 	box_ok(&box, box_run(&box,
-			     config(PROC "," MOUNT("/proc/sys/kernel/ns_last_pid", "none", "last_pid",
-						   "\"bind\""),
+			     config(PROC "," MOUNT("/proc/sys/kernel/ns_last_pid", "none",
+						   "last_pid", "\"bind\""),
 				    NS_PLAIN ",\"readonlyPaths\":[\"/proc/sys\"]"),
 			     look_at_last_pid));
 	box_has(&box, "mine\nwrite ok\nsem EROFS\n");
@@ -191,10 +198,11 @@ static void look_at_root(void)
 Test(ns_cover, a_read_only_root_is_read_only_and_the_host_is_gone)
 {
 	box_need_root();
-	box_ok(&box, box_run(&box,
-			     "{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
-			     "\"mounts\":[" PROC "],\"linux\":{" NS_PLAIN "}}",
-			     look_at_root));
+	box_ok(&box,
+	       box_run(&box,
+		       "{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
+		       "\"mounts\":[" PROC "],\"linux\":{" NS_PLAIN "}}",
+		       look_at_root));
 	box_has(&box, "cwd /\n");
 	box_has(&box, "make /x EROFS\n");
 	box_has(&box, "old root gone\n");
@@ -216,7 +224,8 @@ Test(ns_cover, no_pivot_covers_the_old_root)
 Test(ns_cover, without_a_mount_namespace_there_is_a_chroot)
 {
 	box_need_root();
-	box_ok(&box, box_run(&box, config("", "\"namespaces\":[{\"type\":\"pid\"}]"), look_at_root));
+	box_ok(&box,
+	       box_run(&box, config("", "\"namespaces\":[{\"type\":\"pid\"}]"), look_at_root));
 	box_has(&box, "cwd /\n");
 	box_has(&box, "make /x ok\n");
 }
@@ -274,7 +283,8 @@ static void show_sysctl(void)
 }
 
 #define SYSCTLS \
-	"\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}," \
+	"\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"},{\"type\":\"ipc\"},{" \
+	"\"type\":\"uts\"}," \
 	"{\"type\":\"pid\"}],\"sysctl\":{\"net.ipv4.ip_forward\":\"1\",\"kernel/shmmni\":\"123\"," \
 	"\"kernel.domainname\":\"dom\"},\"readonlyPaths\":[\"/proc/sys\"]"
 
@@ -301,7 +311,8 @@ Test(ns_cover, names_and_sysctls_need_no_proc_in_the_container)
 
 	box_need_root();
 	gethostname(before, sizeof(before));
-	box_ok(&box, box_run(&box, config_with(",\"hostname\":\"inner\"", "", SYSCTLS), show_names));
+	box_ok(&box,
+	       box_run(&box, config_with(",\"hostname\":\"inner\"", "", SYSCTLS), show_names));
 	box_has(&box, "inner.dom\n");
 	gethostname(after, sizeof(after));
 	cr_expect_str_eq(before, after);
@@ -310,16 +321,21 @@ Test(ns_cover, names_and_sysctls_need_no_proc_in_the_container)
 Test(ns_cover, sysctls_do_not_need_a_whole_proc_in_the_container)
 {
 	box_need_root();
-	box_ok(&box, box_run(&box, config(MOUNT("/proc", "proc", "proc", "\"subset=pid\""), SYSCTLS),
-			     show_names));
+	box_ok(&box,
+	       box_run(&box, config(MOUNT("/proc", "proc", "proc", "\"subset=pid\""), SYSCTLS),
+		       show_names));
 	box_has(&box, ".dom\n");
 }
 
 Test(ns_cover, a_sysctl_the_kernel_refuses_is_named)
 {
 	box_need_root();
-	cr_expect_lt(box_run(&box, config(PROC, "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"}],"
-						 "\"sysctl\":{\"net.ipv4.no_such_thing\":\"1\"}"), NULL), 0);
+	cr_expect_lt(box_run(&box,
+			     config(PROC,
+				    "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"}],"
+				    "\"sysctl\":{\"net.ipv4.no_such_thing\":\"1\"}"),
+			     NULL),
+		     0);
 	cr_expect(strstr(box.line, "net.ipv4.no_such_thing"), "%s", box.line);
 	cr_expect_str_eq(box.err.at, "/linux/sysctl/net.ipv4.no_such_thing");
 }
@@ -363,7 +379,8 @@ static int mount_on_host(const char *name)
 /* A "host" of our own: a mount namespace with a shared tmpfs, in which the bundle lies. */
 static void make_shared_host(void)
 {
-	struct mount_attr private = { .propagation = MS_PRIVATE }, shared = { .propagation = MS_SHARED };
+	struct mount_attr private = { .propagation = MS_PRIVATE },
+			  shared = { .propagation = MS_SHARED };
 
 	cr_assert_eq(unshare(CLONE_NEWNS), 0);
 	cr_assert_eq(mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)), 0);
@@ -416,8 +433,10 @@ static void run_on_shared_host(const char *propagation)
 
 	make_shared_host();
 	snprintf(linux_, sizeof(linux_), NS_PLAIN "%s", propagation);
-	box_ok(&box, box_run(&box, config(PROC "," MOUNT("/vol", "none", "vol", "\"rbind\",\"rshared\""),
-					  linux_), mount_in_volume));
+	box_ok(&box, box_run(&box,
+			     config(PROC "," MOUNT("/vol", "none", "vol", "\"rbind\",\"rshared\""),
+				    linux_),
+			     mount_in_volume));
 	box_has(&box, "mounted\n");
 	cr_expect(host_sees("deep/er"), "a mount of the host's went with the container's old root");
 	cr_expect_not(host_sees("rootfs"), "the container's root is mounted on the host");
@@ -461,7 +480,8 @@ static void mount_bare_procfs(void)
 		_exit(r < 0 ? errno : 0);
 	}
 	waitpid(pid, &status, 0);
-	box_say("bare procfs: %s\n", WEXITSTATUS(status) ? strerrorname_np(WEXITSTATUS(status)) : "mounted");
+	box_say("bare procfs: %s\n",
+		WEXITSTATUS(status) ? strerrorname_np(WEXITSTATUS(status)) : "mounted");
 	box_cat("/proc/self/mountinfo");
 }
 

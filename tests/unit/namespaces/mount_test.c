@@ -110,8 +110,9 @@ Test(ns_mount, a_mount_through_a_link_covers_what_was_mounted_before)
 	box_mkdir(&box, "rootfs/var");
 	box_symlink(&box, "/run", "rootfs/var/run");
 	/* The third belongs into the volume, not into the tmpfs that the volume hides. */
-	box_ok(&box, run(MOUNT("/run/x", "tmpfs", "t", "") "," BIND("/var/run", "vol", "") ","
-			 BIND("/run/x/f", "file", ""), NS_PLAIN, look_at_covered));
+	box_ok(&box, run(MOUNT("/run/x", "tmpfs", "t",
+			       "") "," BIND("/var/run", "vol", "") "," BIND("/run/x/f", "file", ""),
+			 NS_PLAIN, look_at_covered));
 	box_has(&box, "file\nfile\n");
 }
 
@@ -182,7 +183,8 @@ Test(ns_mount, an_object_of_another_kind_in_place_of_a_device_is_refused)
 	box_mkdir(&box, "rootfs/dev");
 	box_write(&box, "rootfs/dev/null", "fake");
 	cr_expect_lt(run("", NS_PLAIN, NULL), 0);
-	cr_expect(strstr(box.line, "/dev/null exists and is not the character device 1:3"), "%s", box.line);
+	cr_expect(strstr(box.line, "/dev/null exists and is not the character device 1:3"), "%s",
+		  box.line);
 }
 
 static void look_at_devices(void)
@@ -200,11 +202,12 @@ Test(ns_mount, devices_of_the_config_have_their_mode_and_owner)
 {
 	box_need_root();
 	box_ok(&box,
-	       run(DEV, NS_PLAIN ",\"devices\":["
-				 "{\"path\":\"/dev/net/tun\",\"type\":\"c\",\"major\":10,\"minor\":200},"
-				 "{\"path\":\"/opt/fifo\",\"type\":\"p\",\"fileMode\":432},"
-				 "{\"path\":\"/dev/tty\",\"type\":\"c\",\"major\":5,\"minor\":0,"
-				 "\"fileMode\":400,\"uid\":7,\"gid\":8}]",
+	       run(DEV,
+		   NS_PLAIN ",\"devices\":["
+			    "{\"path\":\"/dev/net/tun\",\"type\":\"c\",\"major\":10,\"minor\":200},"
+			    "{\"path\":\"/opt/fifo\",\"type\":\"p\",\"fileMode\":432},"
+			    "{\"path\":\"/dev/tty\",\"type\":\"c\",\"major\":5,\"minor\":0,"
+			    "\"fileMode\":400,\"uid\":7,\"gid\":8}]",
 		   look_at_devices));
 	box_has(&box, "/dev/net/tun 20666 ac8 \n");
 	box_has(&box, "/opt/fifo 10660 0 \n");
@@ -234,9 +237,10 @@ Test(ns_mount, a_tmpfs_takes_the_mode_of_what_it_covers)
 	box_mkdir(&box, "rootfs/given");
 	box_path(&box, "rootfs/keep", path);
 	chmod(path, 01711);
-	box_ok(&box, run(MOUNT("/keep", "tmpfs", "t", "") "," MOUNT("/given", "tmpfs", "t",
-									"\"mode=700\",\"ro\"") ","
-			 MOUNT("/given/inner", "tmpfs", "t", ""),
+	box_ok(&box, run(MOUNT("/keep", "tmpfs", "t",
+			       "") "," MOUNT("/given", "tmpfs", "t",
+					     "\"mode=700\",\"ro\"") "," MOUNT("/given/inner",
+									      "tmpfs", "t", ""),
 			 NS_PLAIN, look_at_tmpfs));
 	box_has(&box, "keep 41711\n");
 	box_has(&box, "given 40700\n");
@@ -328,12 +332,23 @@ Test(ns_mount, attributes_and_a_remount_show_in_mountinfo)
 {
 	box_need_root();
 	box_mkdir(&box, "vol");
-	box_ok(&box, run(PROC "," BIND("/a", "vol", ",\"nosuid\",\"noexec\",\"noatime\"") ","
-			 BIND("/b", "vol", ",\"rnodev\",\"rstrictatime\",\"nosymfollow\"") ","
-			 BIND("/a", "vol", ",\"remount\",\"ro\",\"exec\"") ","
-			 MOUNT("/t", "tmpfs", "tt", "\"size=1m\"") ","
-			 MOUNT("/t", "tmpfs", "tt", "\"remount\",\"size=2m\""),
-			 NS_PLAIN, show_mountinfo));
+	box_ok(&box,
+	       run(PROC
+		   "," BIND("/a", "vol", ",\"nosuid\",\"noexec\",\"noatime\"") "," BIND("/b", "vol", ",\"rnodev\",\"rstrictatime\",\"nosymfollow\"") "," BIND(
+			   "/a", "vol",
+			   ",\"remount\",\"ro\",\"exec\"") "," MOUNT("/t", "tmpfs", "tt",
+								     "\"size=1m\"") "," MOUNT("/t",
+											      "tmpf"
+											      "s",
+											      "tt",
+											      "\"re"
+											      "moun"
+											      "t\","
+											      "\"si"
+											      "ze="
+											      "2m"
+											      "\""),
+		   NS_PLAIN, show_mountinfo));
 	box_has(&box, " /a ro,nosuid,noatime");
 	box_has_not(&box, " /a ro,nosuid,noexec");
 	box_has(&box, " /b rw,nodev,nosymfollow - ");
@@ -344,11 +359,13 @@ Test(ns_mount, propagation_is_what_the_options_say)
 {
 	box_need_root();
 	box_mkdir(&box, "vol");
-	box_ok(&box, run(PROC "," BIND("/shared", "vol", ",\"rshared\"") ","
-			 BIND("/private", "vol", ",\"rprivate\"") ","
-			 BIND("/shared/f", "vol", ",\"rprivate\"") ","
-			 BIND("/unbindable", "vol", ",\"unbindable\""),
-			 NS_PLAIN, show_mountinfo));
+	box_ok(&box,
+	       run(PROC "," BIND("/shared", "vol", ",\"rshared\"") "," BIND(
+			   "/private", "vol",
+			   ",\"rprivate\"") "," BIND("/shared/f", "vol",
+						     ",\"rprivate\"") "," BIND("/unbindable", "vol",
+									       ",\"unbindable\""),
+		   NS_PLAIN, show_mountinfo));
 	cr_expect(strstr(box.out, " /shared rw") && strstr(box.out, "shared:"), "%s", box.out);
 	box_has(&box, " /unbindable rw");
 	box_has(&box, " unbindable - ");
@@ -363,7 +380,8 @@ Test(ns_mount, an_unknown_option_names_mount_and_option)
 {
 	box_need_root();
 	cr_expect_lt(run(MOUNT("/t", "tmpfs", "t", "\"bogus=1\""), NS_PLAIN, NULL), 0);
-	cr_expect(strstr(box.line, "mount tmpfs on /t: option bogus=1: tmpfs: Unknown parameter 'bogus'"),
+	cr_expect(strstr(box.line,
+			 "mount tmpfs on /t: option bogus=1: tmpfs: Unknown parameter 'bogus'"),
 		  "%s", box.line);
 	cr_expect_str_eq(box.err.at, "/mounts/0");
 }
@@ -438,12 +456,16 @@ Test(ns_mount, a_link_can_be_copied_bound_or_covered)
 	box_symlink(&box, "target", "link");
 	box_write(&box, "rootfs/victim", "victim\n");
 	box_symlink(&box, "/victim", "rootfs/inner");
-	box_ok(&box, run(BIND("/copied", "link", ",\"copy-symlink\"") ","
-			 BIND("/followed", "link", "") ","
-			 BIND("/run", "target", ",\"copy-symlink\"") ","
-			 BIND("/var", "link", ",\"src-nofollow\"") ","
-			 BIND("/inner", "target", ",\"dest-nofollow\""),
-			 NS_PLAIN, look_at_link_options));
+	box_ok(&box,
+	       run(BIND("/copied", "link", ",\"copy-symlink\"") "," BIND("/followed", "link", "") "," BIND(
+			   "/run", "target",
+			   ",\"copy-symlink\"") "," BIND("/var", "link",
+							 ",\"src-nofollow\"") "," BIND("/inner",
+										       "target",
+										       ",\"dest-"
+										       "nofollow"
+										       "\""),
+		   NS_PLAIN, look_at_link_options));
 	box_has(&box, "/copied 120777 0 target\n");
 	box_has(&box, "/followed 100644 0 \n");
 	box_has(&box, "/run 100644 0 \n");
@@ -493,8 +515,9 @@ Test(ns_mount, the_runtime_can_add_a_mount_by_descriptor)
 Test(ns_mount, a_cgroup_mount_without_a_namespace_is_the_hosts_tree)
 {
 	box_need_root();
-	box_ok(&box, run(PROC "," MOUNT("/sys", "sysfs", "sysfs", "\"ro\"") ","
-			 MOUNT("/sys/fs/cgroup", "cgroup", "cgroup", "\"ro\",\"nosuid\""),
+	box_ok(&box, run(PROC "," MOUNT("/sys", "sysfs", "sysfs",
+					"\"ro\"") "," MOUNT("/sys/fs/cgroup", "cgroup", "cgroup",
+							    "\"ro\",\"nosuid\""),
 			 NS_PLAIN, show_mountinfo));
 	box_has(&box, " /sys/fs/cgroup ro,nosuid,");
 	box_has(&box, " - cgroup2 ");
@@ -529,8 +552,10 @@ Test(ns_mount, a_target_that_is_exchanged_while_we_mount_never_leads_out, .timeo
 	pid_t swapper = start_swapper(dir, link);
 
 	for (int i = 0; i < 150; i++) {
-		int r = run(BIND("/a/b/c", "vol", "") "," MOUNT("/a/t", "tmpfs", "t", "") ","
-			    BIND("/a", "vol", ",\"ro\""), NS_PLAIN, NULL);
+		int r = run(BIND("/a/b/c", "vol", "") "," MOUNT("/a/t", "tmpfs", "t",
+								"") "," BIND("/a", "vol",
+									     ",\"ro\""),
+			    NS_PLAIN, NULL);
 
 		/* Losing the race may be an error; winning it for the image may not happen. */
 		made += r == 0;

@@ -68,8 +68,10 @@ static void look(void)
 Test(ns_netdev, loopback_of_a_new_namespace_is_up)
 {
 	box_need_root();
-	box_ok(&box, box_run(&box, config(PROC, "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"},"
-						"{\"type\":\"network\"}]"), look));
+	box_ok(&box, box_run(&box,
+			     config(PROC, "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"},"
+					  "{\"type\":\"network\"}]"),
+			     look));
 	box_has(&box, "lo up 1 ");
 }
 
@@ -125,6 +127,7 @@ Test(ns_netdev, a_missing_device_is_named)
 Test(ns_netdev, a_name_that_is_taken_has_a_hint)
 {
 	make_pair();
-	cr_expect_eq(box_run(&box, config(PROC, NETWORK("\"v0\":{\"name\":\"lo\"}")), NULL), -EEXIST);
+	cr_expect_eq(box_run(&box, config(PROC, NETWORK("\"v0\":{\"name\":\"lo\"}")), NULL),
+		     -EEXIST);
 	cr_expect(strstr(box.err.hint, "has a device lo already"), "%s", box.err.hint);
 }

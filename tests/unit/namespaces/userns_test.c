@@ -45,10 +45,17 @@ static void look_at_user(void)
 }
 
 #define FULL_MOUNTS \
-	PROC "," DEV "," MOUNT("/dev/pts", "devpts", "devpts", "\"nosuid\",\"ptmxmode=0666\",\"mode=0620\"") \
-	"," MOUNT("/dev/mqueue", "mqueue", "mqueue", "\"nosuid\"") "," MOUNT( \
-		"/sys", "sysfs", "sysfs", "\"nosuid\",\"noexec\",\"nodev\",\"ro\"") "," MOUNT( \
-		"/sys/fs/cgroup", "cgroup", "cgroup", "\"nosuid\",\"noexec\",\"nodev\",\"ro\"")
+	PROC \
+		"," DEV \
+		"," MOUNT("/dev/pts", "devpts", "devpts", "\"nosuid\",\"ptmxmode=0666\",\"mode=0620\"") "," MOUNT( \
+			"/dev/mqueue", "mqueue", \
+			"mqueue", "\"nosuid\"") "," MOUNT("/sys", "sysfs", "sysfs", \
+							  "\"nosuid\",\"noexec\",\"nodev\"," \
+							  "\"ro\"") "," MOUNT("/sys/fs/cgroup", \
+									      "cgroup", "cgroup", \
+									      "\"nosuid\"," \
+									      "\"noexec\"," \
+									      "\"nodev\",\"ro\"")
 
 Test(ns_user, a_container_in_a_new_user_namespace_has_everything)
 {
@@ -63,7 +70,8 @@ Test(ns_user, a_container_in_a_new_user_namespace_has_everything)
 	box_path(&box, "private", dir);
 	cr_assert_eq(chmod(dir, 0700), 0);
 	box_ok(&box, box_run(&box,
-			     config(FULL_MOUNTS "," MOUNT("/data", "none", "private/vol", "\"rbind\",\"ro\""),
+			     config(FULL_MOUNTS
+				    "," MOUNT("/data", "none", "private/vol", "\"rbind\",\"ro\""),
 				    NS_USER ",\"maskedPaths\":[\"/proc/keys\",\"/sys/firmware\"],"
 					    "\"readonlyPaths\":[\"/proc/sys\"]"),
 			     look_at_user));
@@ -94,8 +102,10 @@ Test(ns_user, sysfs_without_a_network_namespace_has_a_hint)
 	own_root();
 	cr_expect_eq(box_run(&box,
 			     config(MOUNT("/sys", "sysfs", "sysfs", ""),
-				    "\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"}]," NS_USER_MAPS),
-			     NULL), -EPERM);
+				    "\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"}]"
+				    "," NS_USER_MAPS),
+			     NULL),
+		     -EPERM);
 	cr_expect(strstr(box.err.hint, "network namespace"), "%s / %s", box.line, box.err.hint);
 	cr_expect_str_eq(box.err.at, "/mounts/0");
 }
@@ -114,10 +124,12 @@ Test(ns_user, idmap_takes_the_maps_of_the_container)
 	own_root();
 	box_mkdir(&box, "vol");
 	box_write(&box, "vol/f", "");
-	box_ok(&box, box_run(&box, config(MOUNT("/m", "none", "vol", "\"bind\",\"idmap\""), NS_USER),
-			     show_owner));
+	box_ok(&box,
+	       box_run(&box, config(MOUNT("/m", "none", "vol", "\"bind\",\"idmap\""), NS_USER),
+		       show_owner));
 	box_has(&box, "owner 0:0\n");
-	box_ok(&box, box_run(&box, config(MOUNT("/m", "none", "vol", "\"bind\""), NS_USER), show_owner));
+	box_ok(&box,
+	       box_run(&box, config(MOUNT("/m", "none", "vol", "\"bind\""), NS_USER), show_owner));
 	box_has(&box, "owner 65534:65534\n");
 }
 
@@ -129,7 +141,8 @@ struct holder {
 
 static void hold(struct holder *h, unsigned long flags)
 {
-	static const char *const names[] = { "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time" };
+	static const char *const names[] = { "user", "mnt", "pid",    "net",
+					     "ipc",  "uts", "cgroup", "time" };
 	int ready[2];
 	char byte;
 
@@ -161,7 +174,8 @@ static void map_holder(const struct holder *h)
 {
 	char path[64];
 
-	for (const char *const *file = (const char *const[]){ "uid_map", "gid_map", NULL }; *file; file++) {
+	for (const char *const *file = (const char *const[]){ "uid_map", "gid_map", NULL }; *file;
+	     file++) {
 		snprintf(path, sizeof(path), "/proc/%d/%s", h->pid, *file);
 		cr_assert_eq(file_write_at(AT_FDCWD, path, "0 100000 65536", NULL), 0, "%s", path);
 	}
@@ -182,14 +196,17 @@ static const char *joining(const struct holder *h, const char *members)
 	static const struct {
 		const char *mark;
 		enum spec_ns_kind kind;
-	} marks[] = { { "@user", SPEC_NS_USER }, { "@uts", SPEC_NS_UTS }, { "@pid", SPEC_NS_PID },
+	} marks[] = { { "@user", SPEC_NS_USER },
+		      { "@uts", SPEC_NS_UTS },
+		      { "@pid", SPEC_NS_PID },
 		      { "@net", SPEC_NS_NETWORK } };
 	auto_buf struct buf text = BUF_INIT;
 
 	for (const char *p = members; *p; p++) {
 		size_t i = 0;
 
-		while (i < ARRAY_SIZE(marks) && strncmp(p, marks[i].mark, strlen(marks[i].mark)) != 0)
+		while (i < ARRAY_SIZE(marks) &&
+		       strncmp(p, marks[i].mark, strlen(marks[i].mark)) != 0)
 			i++;
 		if (i == ARRAY_SIZE(marks)) {
 			buf_putc(&text, *p);
@@ -208,9 +225,11 @@ Test(ns_join, namespaces_are_joined_by_path)
 	box_need_root();
 	hold(&h, CLONE_NEWUTS | CLONE_NEWPID);
 
-	int r = box_run(&box, joining(&h, "\"namespaces\":[{\"type\":\"mount\"},"
-					  "{\"type\":\"uts\",\"path\":\"@uts\"},"
-					  "{\"type\":\"pid\",\"path\":\"@pid\"}]"), say_names);
+	int r = box_run(&box,
+			joining(&h, "\"namespaces\":[{\"type\":\"mount\"},"
+				    "{\"type\":\"uts\",\"path\":\"@uts\"},"
+				    "{\"type\":\"pid\",\"path\":\"@pid\"}]"),
+			say_names);
 
 	release(&h);
 	box_ok(&box, r);
@@ -225,8 +244,10 @@ Test(ns_join, children_of_the_parent_come_back_from_a_joined_pid_namespace)
 	box_need_root();
 	hold(&h, CLONE_NEWPID);
 
-	int r = box_run(&box, joining(&h, "\"namespaces\":[{\"type\":\"mount\"},"
-					  "{\"type\":\"pid\",\"path\":\"@pid\"}]"), NULL);
+	int r = box_run(&box,
+			joining(&h, "\"namespaces\":[{\"type\":\"mount\"},"
+				    "{\"type\":\"pid\",\"path\":\"@pid\"}]"),
+			NULL);
 
 	box_ok(&box, r);
 
@@ -246,18 +267,25 @@ Test(ns_join, the_type_of_a_path_is_checked)
 	box_need_root();
 	hold(&h, CLONE_NEWUTS | CLONE_NEWNET);
 
-	int r = box_run(&box, joining(&h, "\"namespaces\":[{\"type\":\"mount\"},"
-					  "{\"type\":\"uts\",\"path\":\"@net\"}]"), NULL);
+	int r = box_run(&box,
+			joining(&h, "\"namespaces\":[{\"type\":\"mount\"},"
+				    "{\"type\":\"uts\",\"path\":\"@net\"}]"),
+			NULL);
 
 	release(&h);
 	cr_expect_eq(r, -EINVAL);
 	cr_expect(strstr(box.line, "is a network namespace, not a uts namespace"), "%s", box.line);
 	cr_expect_str_eq(box.err.at, "/linux/namespaces/1/path");
-	cr_expect_eq(box_run(&box, config("", "\"namespaces\":[{\"type\":\"uts\",\"path\":\"/dev/null\"}]"),
-			     NULL), -EINVAL);
+	cr_expect_eq(box_run(&box,
+			     config("",
+				    "\"namespaces\":[{\"type\":\"uts\",\"path\":\"/dev/null\"}]"),
+			     NULL),
+		     -EINVAL);
 	cr_expect(strstr(box.line, "/dev/null is not a namespace"), "%s", box.line);
-	cr_expect_eq(box_run(&box, config("", "\"namespaces\":[{\"type\":\"uts\",\"path\":\"/no/ns\"}]"),
-			     NULL), -ENOENT);
+	cr_expect_eq(box_run(&box,
+			     config("", "\"namespaces\":[{\"type\":\"uts\",\"path\":\"/no/ns\"}]"),
+			     NULL),
+		     -ENOENT);
 	cr_expect(strstr(box.line, "open uts namespace /no/ns"), "%s", box.line);
 }
 
@@ -267,21 +295,29 @@ Test(ns_join, our_own_namespace_by_path_counts_as_shared)
 	struct ns_plan *plan;
 
 	box_need_root();
-	cr_assert_eq(box_plan(&box, config("", "\"namespaces\":[{\"type\":\"mount\"},"
-					      "{\"type\":\"network\",\"path\":\"/proc/self/ns/net\"}]"),
-			      &arena, NULL, &plan), 0);
+	cr_assert_eq(box_plan(&box,
+			      config("", "\"namespaces\":[{\"type\":\"mount\"},"
+					 "{\"type\":\"network\",\"path\":\"/proc/self/ns/net\"}]"),
+			      &arena, NULL, &plan),
+		     0);
 	cr_assert_eq(ns_prepare(plan, &box.err), 0);
 	cr_expect_eq(ns_kinds(plan), 1u << SPEC_NS_MOUNT);
 	arena_release(&arena);
 
-	cr_expect_eq(box_run(&box, config("", "\"namespaces\":[{\"type\":\"mount\"},"
-					      "{\"type\":\"network\",\"path\":\"/proc/self/ns/net\"}],"
-					      "\"sysctl\":{\"net.ipv4.ip_forward\":\"1\"}"), NULL), -EINVAL);
-	cr_expect(strstr(box.line, "is not allowed in the host's network namespace"), "%s", box.line);
-	cr_expect_eq(box_run(&box, config_with(",\"hostname\":\"evil\"", "",
-					       "\"namespaces\":[{\"type\":\"mount\"},"
-					       "{\"type\":\"uts\",\"path\":\"/proc/self/ns/uts\"}]"),
-			     NULL), -EINVAL);
+	cr_expect_eq(box_run(&box,
+			     config("", "\"namespaces\":[{\"type\":\"mount\"},"
+					"{\"type\":\"network\",\"path\":\"/proc/self/ns/net\"}],"
+					"\"sysctl\":{\"net.ipv4.ip_forward\":\"1\"}"),
+			     NULL),
+		     -EINVAL);
+	cr_expect(strstr(box.line, "is not allowed in the host's network namespace"), "%s",
+		  box.line);
+	cr_expect_eq(box_run(&box,
+			     config_with(",\"hostname\":\"evil\"", "",
+					 "\"namespaces\":[{\"type\":\"mount\"},"
+					 "{\"type\":\"uts\",\"path\":\"/proc/self/ns/uts\"}]"),
+			     NULL),
+		     -EINVAL);
 	cr_expect_str_eq(box.err.at, "/hostname");
 }
 
@@ -294,9 +330,11 @@ Test(ns_join, a_user_namespace_is_joined_and_owns_what_is_new)
 	hold(&h, CLONE_NEWUSER | CLONE_NEWUTS);
 	map_holder(&h);
 
-	int r = box_run(&box, joining(&h, "\"namespaces\":[{\"type\":\"user\",\"path\":\"@user\"},"
-					  "{\"type\":\"mount\"},{\"type\":\"pid\"},"
-					  "{\"type\":\"uts\",\"path\":\"@uts\"}]," NS_USER_MAPS), say_names);
+	int r = box_run(&box,
+			joining(&h, "\"namespaces\":[{\"type\":\"user\",\"path\":\"@user\"},"
+				    "{\"type\":\"mount\"},{\"type\":\"pid\"},"
+				    "{\"type\":\"uts\",\"path\":\"@uts\"}]," NS_USER_MAPS),
+			say_names);
 
 	release(&h);
 	box_ok(&box, r);
@@ -312,10 +350,12 @@ Test(ns_join, maps_that_differ_from_the_joined_namespace_are_refused)
 	hold(&h, CLONE_NEWUSER);
 	map_holder(&h);
 
-	int r = box_run(&box, joining(&h, "\"namespaces\":[{\"type\":\"user\",\"path\":\"@user\"},"
-					  "{\"type\":\"mount\"}],"
-					  "\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],"
-					  "\"gidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}]"),
+	int r = box_run(&box,
+			joining(&h,
+				"\"namespaces\":[{\"type\":\"user\",\"path\":\"@user\"},"
+				"{\"type\":\"mount\"}],"
+				"\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],"
+				"\"gidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}]"),
 			NULL);
 
 	release(&h);
@@ -332,9 +372,12 @@ Test(ns_join, a_new_user_namespace_goes_with_a_joined_one_of_the_host)
 	own_root();
 	hold(&h, CLONE_NEWUTS);
 
-	int r = box_run(&box, joining(&h, "\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"},"
-					  "{\"type\":\"pid\"},{\"type\":\"uts\",\"path\":\"@uts\"}],"
-					  NS_USER_MAPS), say_names);
+	int r = box_run(
+		&box,
+		joining(&h,
+			"\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"},"
+			"{\"type\":\"pid\"},{\"type\":\"uts\",\"path\":\"@uts\"}]," NS_USER_MAPS),
+		say_names);
 
 	release(&h);
 	box_ok(&box, r);
@@ -390,20 +433,23 @@ Test(ns_join, time_offsets_are_in_force_and_stay_in_the_container)
 
 	if (pid == 0) {
 		int r = box_run(&box,
-				config("", "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"time\"}],"
-					   "\"timeOffsets\":{\"monotonic\":{\"secs\":1000000},"
-					   "\"boottime\":{\"secs\":2000000,\"nanosecs\":5}}"),
+				config("",
+				       "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"time\"}],"
+				       "\"timeOffsets\":{\"monotonic\":{\"secs\":1000000},"
+				       "\"boottime\":{\"secs\":2000000,\"nanosecs\":5}}"),
 				say_time);
 
-		dprintf(ends[1], "%s%s later %lld", r < 0 ? box.line : "", box.out, monotonic_of_child());
+		dprintf(ends[1], "%s%s later %lld", r < 0 ? box.line : "", box.out,
+			monotonic_of_child());
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
 	cr_assert(read(ends[0], text, sizeof(text) - 1) > 0);
 	close(ends[0]);
 	close(ends[1]);
-	cr_assert_eq(sscanf(text, "monotonic %lld boottime %lld later %lld", &inside, &boot, &later), 3,
-		     "%s", text);
+	cr_assert_eq(sscanf(text, "monotonic %lld boottime %lld later %lld", &inside, &boot,
+			    &later),
+		     3, "%s", text);
 	cr_expect(inside >= now + 1000000 && inside < now + 1000100, "%s", text);
 	cr_expect(boot >= now + 2000000 && boot < now + 2001000, "%s", text);
 	cr_expect(later < now + 100, "a later child has the container's clock: %s", text);
@@ -448,7 +494,8 @@ static void exec_into(const char *json, const char *expected)
 	int pidfd = (int)syscall(SYS_pidfd_open, init, 0);
 
 	close(ready[1]);
-	cr_assert(init > 0 && pidfd >= 0 && read(ready[0], text, sizeof(text)) == 6, "init is not ready");
+	cr_assert(init > 0 && pidfd >= 0 && read(ready[0], text, sizeof(text)) == 6,
+		  "init is not ready");
 
 	pid_t middle = fork(); /* what exec's command is */
 
