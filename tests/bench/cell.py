@@ -104,14 +104,16 @@ def inside(work):
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 _enter(cgroup, directory)
                 code = work(directory)
+                sys.stdout.flush()
             except SystemExit as end:
                 if isinstance(end.code, str):
                     print(end.code, file=sys.stderr)
                 else:
                     code = end.code or 0
+            except BrokenPipeError:
+                pass  # nobody reads any further
             except BaseException:  # pylint: disable=broad-except
                 sys.excepthook(*sys.exc_info())
-            sys.stdout.flush()
             os._exit(code)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:

@@ -6,20 +6,51 @@ import os
 import shutil
 import statistics
 import subprocess
+import time
 
 import cell
 import linux
-from runtimes import Refusal, wait_for_orphans
+from runtimes import DEADLINE, Refusal, wait_for_orphans
 from sheet import CLONE_LIMIT, PEAK_LIMITS, SYSCALL_LIMITS
 
 CLONES = ("clone", "clone3", "fork", "vfork")
 CROWD, AT_ONCE = 200, 50
 
 
-def count_calls(argv, summary):
-    """[(name, count, errors, seconds)] of a command and its children, by strace."""
-    subprocess.run(["strace", "-f", "-c", "-w", "-qq", "-o", summary, *argv], stdin=subprocess.DEVNULL,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120)
+def strace(rt, options, argv):
+    """
+    Traces a command of a runtime and all its children. strace ends when the last of them does,
+    which a created container does not: it is killed when it waits for start.
+    """
+    tracer = subprocess.Popen(["strace", "-f", "-qq", *options, *argv], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        if "create" in argv:
+            _until_created(rt, argv[-1])
+            rt.call("delete", "-f", argv[-1])
+        if tracer.wait(DEADLINE) != 0 and "create" not in argv:
+            raise subprocess.SubprocessError(f"status {tracer.returncode} under strace")
+    finally:
+        if tracer.poll() is None:
+            tracer.kill()
+            tracer.wait()
+    cell.reap()
+
+
+def _until_created(rt, name):
+    for _ in range(500):
+        time.sleep(0.01)
+        try:
+            if json.loads(rt.call("state", name))["status"] == "created":
+                return
+        except Refusal:
+            pass
+    raise subprocess.SubprocessError("it is not created within 5 s")
+
+
+def count_calls(rt, argv, summary):
+    """[(name, count, errors, seconds)] of a command and its children."""
+    strace(rt, ["-c", "-w", "-o", summary], argv)
     calls = []
     for line in linux.read(summary).splitlines():
         fields = line.split()
@@ -43,13 +74,12 @@ def syscalls(bench, sheet):
                 argv = {"run": lambda rt=rt: rt.command("run", "-b", bench.bundles.true, rt.new_id()),
                         "exec": lambda rt=rt: rt.command("exec", bench.alive(rt), "/bin/true"),
                         "state": lambda rt=rt: rt.command("state", bench.alive(rt))}[name]()
-                calls = count_calls(argv, f"{bench.directory}/strace")
+                calls = count_calls(rt, argv, f"{bench.directory}/strace")
             except (Refusal, subprocess.SubprocessError) as error:
                 rt.cannot.setdefault("syscalls", str(error))
                 continue
             counts.setdefault(name, {})[rt.name] = sum(c[1] for c in calls)
             clones.setdefault(name, {})[rt.name] = sum(c[1] for c in calls if c[0] in CLONES)
-            cell.reap()
     for name, limit in SYSCALL_LIMITS.items():
         sheet.add(f"system calls, {name}", "", counts.get(name, {}), limit=lambda _, n=limit: n)
     for name in SYSCALL_LIMITS:
@@ -88,6 +118,11 @@ def _pids():
     return found
 
 
+def _program(pid):
+    """Name of what a process runs; a file without a directory entry is in memory only."""
+    return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)").rpartition("/")[2].removeprefix("memfd:")
+
+
 def _runs(pid, program):
     try:
         return os.path.samefile(f"/proc/{pid}/exe", program)
@@ -107,7 +142,7 @@ def detached(bench, sheet):
         try:
             bench.time(rt, "create", "-b", bench.bundles.true, name)
             pid = _pid_of(rt, name)
-            programs[rt.name] = os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)"))
+            programs[rt.name] = _program(pid)
             resident[rt.name] = _resident_kb(pid)
             everyone = set(_pids()) | set(linux.children())
             own[rt.name] = sum(_runs(p, rt.path) for p in everyone)

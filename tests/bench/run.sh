@@ -7,7 +7,6 @@
 # the other runtimes that are on this machine, and hands all to bench.py.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-top=$(cd "$here/../.." && pwd)
 
 case ${1--h} in
 -*)
@@ -40,12 +39,10 @@ if command -v musl-gcc >/dev/null && musl-gcc $flags -static $headers -o "$out/f
 fi
 
 runtimes+=("bulkhead=$binary")
-static=$build/static/bulkhead
-if ${MAKE:-make} -s --no-print-directory -C "$top" B="$(realpath --relative-to="$top" "$build")/static" \
-	STATIC=1 all >"$out/static.log" 2>&1; then
-	runtimes+=("bulkhead-static=$static")
-else
-	echo "n/a: bulkhead-static does not build, see $out/static.log"
+
+# Linked with the shared libc, for what needs a loaded library (Makefile); the same file where musl is missing.
+if [ -x "$binary-shared" ] && ! [ "$binary-shared" -ef "$binary" ]; then
+	runtimes+=("bulkhead-shared=$binary-shared")
 fi
 
 for other in crun runc; do

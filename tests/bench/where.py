@@ -7,10 +7,8 @@ that a parent spends waiting for its child (wait4, poll, read, a vfork-like clon
 
 import re
 import shutil
-import subprocess
 import sys
 
-import cell
 import linux
 import probes
 from runtimes import wait_for_orphans
@@ -45,8 +43,7 @@ def _table(bench, workload, runtimes):
     """Calls by name: how often, and microseconds in sum."""
     counted = {}
     for rt in runtimes:
-        calls = probes.count_calls(_prepare(bench, rt, workload), f"{bench.directory}/strace")
-        cell.reap()
+        calls = probes.count_calls(rt, _prepare(bench, rt, workload), f"{bench.directory}/strace")
         counted[rt.name] = {name: (count, seconds * 1e6) for name, count, _, seconds in calls}
     names = {name for calls in counted.values() for name in calls}
     first = runtimes[0].name
@@ -59,14 +56,12 @@ def _table(bench, workload, runtimes):
 
 
 def _slowest(bench, workload, rt):
-    """Single calls by their own time, and the time since the call before (our own code)."""
+    """Single calls, by their time."""
     trace = f"{bench.directory}/trace"
-    subprocess.run(["strace", "-f", "-ttt", "-T", "-s", "40", "-qq", "-o", trace, *_prepare(bench, rt, workload)],
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    cell.reap()
+    probes.strace(rt, ["-T", "-s", "40", "-o", trace], _prepare(bench, rt, workload))
     calls = []
     for line in linux.read(trace).splitlines():
-        match = re.match(r"(\d+) +\d+\.\d+ (.*) <(\d+\.\d+)>$", line)
+        match = re.match(r"(\d+) +(.*) <(\d+\.\d+)>$", line)
         if match:
             calls.append((float(match[3]) * 1e6, match[1], match[2]))
     print(f"\nslowest calls of {rt.name}")
