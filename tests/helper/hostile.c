@@ -294,7 +294,7 @@ static int watch(double seconds)
 	return 0;
 }
 
-static int swap(char **names)
+static _Noreturn void swap(char **names)
 {
 	for (;;) {
 		for (char **n = names; n[0] && n[1]; n += 2)
@@ -326,7 +326,7 @@ int main(int argc, char **argv)
 	if (argc >= 3 && !strcmp(argv[1], "watch"))
 		return watch(strtod(argv[2], NULL));
 	if (argc >= 4 && !strcmp(argv[1], "swap"))
-		return swap(argv + 2);
+		swap(argv + 2);
 	if (argc >= 2 && !strcmp(argv[1], "type"))
 		return type();
 	return 2;

@@ -84,6 +84,15 @@ def build_programs(directory):
     return {"probe": f"{directory}/probe", "busybox": f"{directory}/busybox"}
 
 
+def copy_binary(binary, directory):
+    """A copy, with what lies beside it under its name: a build that goes on cannot change what is tested."""
+    where, name = os.path.split(binary)
+    for entry in os.scandir(where):
+        if entry.name.startswith(name) and entry.is_file() and os.access(entry.path, os.X_OK):
+            shutil.copy2(entry.path, f"{directory}/{entry.name}")
+    return f"{directory}/{name}"
+
+
 class Worker:
     """A process that runs tests one after the other in one environment."""
 
@@ -379,6 +388,7 @@ def main():
     try:
         os.chmod(tmp, 0o755)
         programs = build_programs(tmp)
+        binary = copy_binary(binary, tmp)
         for env in environments(options.env):
             mine = [t for t in tests if env in t.envs or ("hybrid" in t.envs and host.is_unified())]
             for jobs, part in ((options.jobs, [t for t in mine if not t.alone]),

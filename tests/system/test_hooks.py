@@ -16,7 +16,7 @@ def note(t, kind):
 exec 2>&1
 echo {kind} >>{t.tmp}/order
 cat >{t.tmp}/{kind}.state
-readlink /proc/self/ns/mnt /proc/self/ns/net /proc/self/ns/pid >{t.tmp}/{kind}.ns
+for n in mnt net pid; do readlink /proc/self/ns/$n; done >{t.tmp}/{kind}.ns
 tr '\\0' '\\n' </proc/self/environ >{t.tmp}/{kind}.env
 tr '\\0' '\\n' </proc/$$/cmdline >{t.tmp}/{kind}.args
 """)

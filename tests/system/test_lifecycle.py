@@ -371,6 +371,7 @@ def test_notify_socket_forwards_ready_with_the_main_pid(t):
             has(message, "READY=1")
             while f"MAINPID={pid}" not in message:
                 message += host.recv(4096).decode()
+            has(host.recv(4096).decode(), "BARRIER=1")  # taking it in closes its pipe: that is the answer
             runtime.wait(10)
         finally:
             runtime.kill()
