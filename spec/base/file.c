@@ -130,6 +130,21 @@ int file_write_all(int fd, const char *name, const void *data, size_t n, struct 
 	return 0;
 }
 
+/*
+ * The directory may be one that others write to (a pid file's): there the name may
+ * be a fifo, a link, or a file that somebody holds open. What stands there is ours
+ * from a command that was killed, or it is nobody's.
+ */
+static int create_new(int dir_fd, const char *name, mode_t mode)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+	int fd = openat(dir_fd, name, flags, mode);
+
+	if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, name, 0) == 0)
+		fd = openat(dir_fd, name, flags, mode);
+	return fd;
+}
+
 int file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t n,
 		    struct error *err)
 {
@@ -138,8 +153,7 @@ int file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data,
 	if ((size_t)snprintf(tmp, sizeof(tmp), ".%s.tmp", name) >= sizeof(tmp))
 		return error_set(err, ENAMETOOLONG, "write %s", name);
 
-	auto_close int fd =
-		openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	auto_close int fd = create_new(dir_fd, tmp, mode);
 
 	if (fd < 0)
 		return error_set(err, errno, "create %s", tmp);

@@ -42,7 +42,8 @@ int file_open_regular(int dir_fd, const char *name, struct error *err);
 
 /*
  * Replaces dir_fd/name by n bytes: writes ".name.tmp" beside it and renames, so
- * that a reader sees the old or the new file and never half of one.
+ * that a reader sees the old or the new file and never half of one. Whatever has
+ * that other name is removed unread, be it a fifo or a link.
  */
 int file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t n,
 		    struct error *err);

@@ -70,10 +70,34 @@ Test(file, a_replacement_that_cannot_be_leaves_the_old_file)
 	cr_assert_eq(mkdirat(dir, "d/full", 0755), 0);
 	cr_expect_eq(file_replace_at(dir, "d", 0600, "x", 1, &err), -EISDIR);
 	cr_expect_eq(faccessat(dir, ".d.tmp", F_OK, 0), -1);
-	cr_assert_eq(symlinkat("f", dir, ".g.tmp"), 0);
-	cr_expect_eq(file_replace_at(dir, "g", 0600, "x", 1, &err), -ELOOP);
+	cr_assert_eq(mkdirat(dir, ".g.tmp", 0755), 0);
+	cr_expect_eq(file_replace_at(dir, "g", 0600, "x", 1, &err), -EISDIR);
+	cr_expect_eq(faccessat(dir, "g", F_OK, 0), -1);
 	cr_expect_eq(file_read_at(dir, "f", buf, sizeof(buf), &err), 3);
 	cr_expect_str_eq(buf, "old");
+}
+
+/* Before O_EXCL a fifo hung the command, and a hard link was emptied and written to. */
+Test(file, a_planted_name_is_neither_followed_nor_waited_for, .timeout = 5)
+{
+	char buf[32];
+	struct stat st;
+
+	put("f", "old");
+	cr_assert_eq(mkfifoat(dir, ".a.tmp", 0600), 0);
+	cr_assert_eq(linkat(dir, "f", dir, ".b.tmp", 0), 0);
+	cr_assert_eq(symlinkat("f", dir, ".c.tmp"), 0);
+	cr_assert_eq(symlinkat("nothing", dir, ".d.tmp"), 0);
+	for (const char *name = "a\0b\0c\0d\0"; *name; name += 2) {
+		cr_expect_eq(file_replace_at(dir, name, 0600, "new", 3, &err), 0, "%s", err.text);
+		cr_expect_eq(file_read_at(dir, name, buf, sizeof(buf), &err), 3);
+		cr_expect_str_eq(buf, "new");
+		cr_assert_eq(fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+		cr_expect(S_ISREG(st.st_mode) && st.st_nlink == 1, "%s", name);
+	}
+	cr_expect_eq(file_read_at(dir, "f", buf, sizeof(buf), &err), 3);
+	cr_expect_str_eq(buf, "old");
+	cr_expect_eq(faccessat(dir, "nothing", F_OK, 0), -1);
 }
 
 Test(file, a_file_that_does_not_fit_is_not_cut)
