@@ -60,7 +60,8 @@ static int open_log(struct cli *cli, struct error *err)
 	if (!file || !file[0])
 		return 0;
 
-	int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+	/* Not waiting: a fifo that nobody reads would hold us forever. */
+	int fd = openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 
 	if (fd < 0)
 		return error_set(err, errno, "open the log %s", file);

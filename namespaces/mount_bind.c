@@ -105,12 +105,12 @@ static bool is_early_private(const struct ns_plan *plan, const struct ns_mount *
 static int clone_source(struct ns_plan *plan, const struct ns_mount *m, struct error *err)
 {
 	unsigned flags = m->recursive ? AT_RECURSIVE : 0;
-	const char *path = m->extra_fd >= 0 ? "" : m->source;
-	int dir = m->extra_fd >= 0 ? m->extra_fd : AT_FDCWD;
+	const char *path = m->extra ? "" : m->source;
+	int dir = m->extra ? m->extra->source_fd : AT_FDCWD;
 	struct mount_attr attr = { 0 };
 	bool early = false;
 
-	if (m->extra_fd >= 0)
+	if (m->extra)
 		flags |= AT_EMPTY_PATH;
 	if (m->source_nofollow)
 		flags |= AT_SYMLINK_NOFOLLOW;

@@ -49,7 +49,7 @@ struct ns_plan;
 
 /* A mount the runtime adds to those of the config, after them (the notify socket). */
 struct ns_extra_mount {
-	int source_fd;            /* O_PATH in the host's mount namespace; borrowed */
+	int source_fd;            /* O_PATH in the host's mount namespace; read by ns_prepare(), so it may be opened after the plan */
 	const char *destination;  /* container path */
 	uint64_t attr_set;        /* MOUNT_ATTR_* */
 };

@@ -77,7 +77,7 @@ struct ns_mount {
 	size_t n_prop;
 	enum ns_idmap idmap;
 	const struct spec_idmaps *uid_maps, *gid_maps; /* of the idmap; NULL: those of the user namespace */
-	int extra_fd;            /* source of a mount the runtime adds; -1: none */
+	const struct ns_extra_mount *extra; /* a mount the runtime adds, or NULL; borrowed */
 
 	/* state */
 	int tree_fd; /* detached source, opened by ns_prepare() */

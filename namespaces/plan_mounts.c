@@ -198,7 +198,7 @@ static int plan_one(struct ns_plan *plan, size_t i, struct error *err)
 	const struct spec_mount *from = &plan->spec->mounts[i];
 	struct ns_mount *m = &plan->mounts[i];
 
-	*m = (struct ns_mount){ .index = (int)i, .extra_fd = -1, .tree_fd = -1, .fd = -1 };
+	*m = (struct ns_mount){ .index = (int)i, .tree_fd = -1, .fd = -1 };
 	if (!from->destination || !*from->destination)
 		return error_rule(err, EINVAL, "destination is empty");
 
@@ -234,7 +234,7 @@ static int plan_extra(struct ns_plan *plan, size_t i, const struct ns_extra_moun
 		.index = -1,
 		.type = "bind",
 		.attr.set = from->attr_set,
-		.extra_fd = from->source_fd,
+		.extra = from,
 		.tree_fd = -1,
 		.fd = -1,
 	};

@@ -40,7 +40,7 @@ static bool needs_early_source(const struct ns_plan *plan, const struct ns_mount
 {
 	if (m->kind != NS_MOUNT_BIND)
 		return false;
-	return m->extra_fd >= 0 || m->idmap != NS_IDMAP_NONE || ns_is_own(plan, SPEC_NS_USER);
+	return m->extra || m->idmap != NS_IDMAP_NONE || ns_is_own(plan, SPEC_NS_USER);
 }
 
 /* copy-symlink: is there a link to copy? Read here, where the host's paths are. */

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/diagnose.h"
 #include "runtime/environ.h"
 #include "runtime/launch.h"
 #include "runtime/stub/stub.h"
@@ -132,7 +133,12 @@ static int enter_cwd(const struct launch_program *p, enum cwd_moment moment, str
 /* All of ours close at the next execve; the program's own and the stub's two do not. */
 static int keep_descriptors(const struct launch *l, const struct launch_program *p, struct error *err)
 {
-	syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
+		int r = error_set(err, errno, "mark all descriptors to be closed");
+
+		error_hint(err, "close_range(2) with CLOSE_RANGE_CLOEXEC is needed: Linux 5.11");
+		return r;
+	}
 	for (uint32_t i = 0; i < p->preserve_fds; i++)
 		if (fcntl(3 + (int)i, F_SETFD, 0) < 0)
 			return error_set(err, errno, "keep descriptor %u", 3 + i);
@@ -173,12 +179,57 @@ static void execute_stub(const struct launch *l, const struct launch_program *p,
 		error_hint(err, "arguments and environment together are too long for the kernel");
 }
 
+/* "permission denied" for a path stands for many causes; the file is in reach, so look which it is. */
+static int find_program(const struct launch_program *p, char *buf, size_t size, struct error *err)
+{
+	const char *name = p->process->args.v[0];
+	int r = proc_find_program(p->process, buf, size, err);
+
+	if (r != -EACCES || name[0] != '/')
+		return r;
+
+	auto_close int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* path-ok: the root entered */
+
+	if (root_fd < 0)
+		return r;
+	diagnose_exec(root_fd, name, EACCES, err);
+	error_at(err, "/process/args/0");
+	return r;
+}
+
+/* As the program's user, before the filter: see proc_ready. */
+struct last_look {
+	const struct launch_program *p;
+	bool cwd_left; /* the directory could not be entered as root */
+	char program[PATH_MAX];
+};
+
+static int take_last_look(void *data, struct error *err)
+{
+	struct last_look *look = data;
+	int r = look->cwd_left ? enter_cwd(look->p, AS_USER, err) : 0;
+
+	return r < 0 ? r : find_program(look->p, look->program, sizeof(look->program), err);
+}
+
+static char **build_env(const struct launch_program *p, struct arena *a)
+{
+	char dir[PATH_MAX - 8];
+	char **home;
+	char **env = environ_build(&p->process->env, p->extra_env, a, &home);
+
+	if (home) {
+		environ_home(p->root_fd, p->process->user.uid, dir, sizeof(dir));
+		*home = arena_printf(a, "HOME=%s", dir);
+	}
+	return env;
+}
+
 static int become(struct launch *l, const struct launch_program *p, struct error *err)
 {
 	static struct arena a = ARENA_INIT;
-	char program[PATH_MAX];
-	char **home;
-	char **env = environ_build(&p->process->env, p->extra_env, &a, &home);
+	static struct last_look look;
+	struct proc_ready ready = { .call = take_last_look, .data = &look };
 	int r = replace_stdio(p, err);
 
 	if (r == 0)
@@ -187,26 +238,19 @@ static int become(struct launch *l, const struct launch_program *p, struct error
 		r = give_stdio(p, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot set up standard input and output");
-	if (home) {
-		char dir[PATH_MAX - 8];
 
-		environ_home(p->root_fd, p->process->user.uid, dir, sizeof(dir));
-		*home = arena_printf(&a, "HOME=%s", dir);
-	}
+	char **env = build_env(p, &a);
 
-	int again = enter_cwd(p, AS_ROOT, err);
-
-	if (again < 0)
-		return again;
+	r = enter_cwd(p, AS_ROOT, err);
+	if (r < 0)
+		return r;
+	look.p = p;
+	look.cwd_left = r > 0;
 	r = keep_descriptors(l, p, err);
 	if (r == 0)
-		r = proc_apply(p->plan, l->sync[1], err);
-	if (r == 0 && again)
-		r = enter_cwd(p, AS_USER, err);
-	if (r == 0)
-		r = proc_find_program(p->process, program, sizeof(program), err);
+		r = proc_apply(p->plan, l->sync[1], &ready, err);
 	if (r == 0) {
-		execute_stub(l, p, program, env, &a, err);
+		execute_stub(l, p, look.program, env, &a, err);
 		r = -err->code;
 	}
 	return r;

@@ -82,17 +82,24 @@ static int find_bundle(struct build *b, struct error *err)
 	return r < 0 ? error_set(err, -r, "bundle %s", given) : 0;
 }
 
-/* The rules of the image's own devices come first, those every container has last. */
+/*
+ * Everything is denied, then come the config's rules, then the devices every
+ * container has: the order in which runc builds its list too. So a config without
+ * rules is the strictest one, not the most open.
+ */
 static int plan_devices(struct build *b, struct error *err)
 {
+	static const struct spec_device_rule deny_all = {
+		.type = 'a', .major = -1, .minor = -1,
+		.access = SPEC_DEV_READ | SPEC_DEV_WRITE | SPEC_DEV_MKNOD,
+	};
 	const struct spec_resources *res = b->spec->linux_.resources;
-	struct cg_device_rules lists[2] = { { 0 } };
+	struct cg_device_rules lists[3] = { { .v = &deny_all, .n = 1 } };
 
-	if (!res || !res->n_devices)
-		return 0;
-	lists[0] = (struct cg_device_rules){ .v = res->devices, .n = res->n_devices };
-	lists[1].v = spec_default_device_rules(&lists[1].n);
-	return cg_device_program(lists, 2, b->arena, &b->device_insns, &b->n_device_insns, err);
+	if (res)
+		lists[1] = (struct cg_device_rules){ .v = res->devices, .n = res->n_devices };
+	lists[2].v = spec_default_device_rules(&lists[2].n);
+	return cg_device_program(lists, 3, b->arena, &b->device_insns, &b->n_device_insns, err);
 }
 
 static int plan_process(struct build *b, struct error *err)
@@ -164,8 +171,12 @@ static const char *now_rfc3339(struct arena *a)
 int build_plan(struct build *b, struct error *err)
 {
 	char config[PATH_MAX + 16];
-	int r = rt_check_id(b->opt->id, err);
+	/* First of all: whatever is opened later might take a number that the caller thinks is its own. */
+	int r = caller_descriptors(b->opt->preserve_fds, b->ctx->log, b->arena, &b->preserve_fds,
+				   &b->extra_env, err);
 
+	if (r == 0)
+		r = rt_check_id(b->opt->id, err);
 	if (r == 0)
 		r = find_bundle(b, err);
 	if (r < 0)
@@ -176,8 +187,6 @@ int build_plan(struct build *b, struct error *err)
 		r = check_supported(b, err);
 	if (r == 0)
 		r = check_terminal(b, err);
-	if (r == 0)
-		r = caller_descriptors(b->opt->preserve_fds, b->ctx->log, b->arena, &b->preserve_fds, &b->extra_env, err);
 	if (r == 0)
 		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
 	if (r < 0)
@@ -194,7 +203,7 @@ int build_plan(struct build *b, struct error *err)
 			     build_has_hooks(b, SPEC_HOOK_POSTSTART) || build_has_hooks(b, SPEC_HOOK_POSTSTOP),
 		.no_new_keyring = b->opt->no_new_keyring,
 		.has_exec_config = b->spec->linux_.seccomp || b->spec->linux_.memory_policy ||
-				   b->spec->linux_.has_personality,
+				   b->spec->linux_.has_personality || b->spec->linux_.uid_maps.n,
 		.annotations = b->spec->annotations,
 		.n_annotations = b->spec->n_annotations,
 	};
@@ -285,6 +294,8 @@ int build_clone(struct build *b, struct error *err)
 		r = ns_prepare(b->ns, err);
 	if (r < 0)
 		return r;
+	if (b->spec->linux_.ns[SPEC_NS_USER].listed)
+		stdio_give_pipes(&b->stdio, build_host_uid(b));
 	l->state_dir_fd = b->state_dir;
 	l->cgroup_fd = b->cgroup_fd;
 	l->clone_flags = ns_needs_second_clone(b->ns) ? 0 : ns_clone_flags(b->ns);
@@ -403,24 +414,19 @@ static bool wants_delegation(const struct spec *spec)
 	return false;
 }
 
-static uint32_t host_id(const struct spec_idmaps *maps, uint32_t id)
-{
-	for (size_t i = 0; i < maps->n; i++)
-		if (id >= maps->v[i].container_id && id - maps->v[i].container_id < maps->v[i].size)
-			return maps->v[i].host_id + (id - maps->v[i].container_id);
-	return id;
-}
-
-static int delegate(struct build *b, struct error *err)
+uint32_t build_host_uid(const struct build *b)
 {
 	const struct spec_linux *lx = &b->spec->linux_;
 	uint32_t uid = b->spec->process.user.uid;
 
+	return lx->ns[SPEC_NS_USER].listed ? spec_host_id(&lx->uid_maps, uid) : uid;
+}
+
+static int delegate(struct build *b, struct error *err)
+{
 	if (!wants_delegation(b->spec))
 		return 0;
-	if (lx->ns[SPEC_NS_USER].listed)
-		uid = host_id(&lx->uid_maps, uid);
-	return cg_delegate(b->cgroup_fd, uid, (gid_t)-1, err);
+	return cg_delegate(b->cgroup_fd, build_host_uid(b), (gid_t)-1, err);
 }
 
 int build_finish(struct build *b, struct error *err)
@@ -483,24 +489,10 @@ void build_undo(struct build *b)
 	b->reserved = false;
 }
 
-void build_close(struct build *b)
+int build_make(struct build *b, struct error *err)
 {
-	int *const fds[] = { &b->cgroup_fd, &b->state_dir, &b->notify_dir_fd, &b->console_master };
+	int r = build_reserve(b, err);
 
-	launch_close(&b->launch);
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		if (*fds[i] >= 0)
-			close(TAKE_FD(*fds[i]));
-	cg_host_close(&b->host);
-}
-
-int build_container(struct build *b, struct error *err)
-{
-	int r = build_plan(b, err);
-
-	if (r < 0)
-		return r;
-	r = build_reserve(b, err);
 	if (r == 0)
 		r = build_clone(b, err);
 	if (r == 0)

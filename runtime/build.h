@@ -71,10 +71,12 @@ int build_finish(struct build *b, struct error *err);
 int build_poststart(struct build *b, struct error *err);
 
 void build_undo(struct build *b);
-void build_close(struct build *b);
 
-/* All five in order. On failure everything is undone. */
-int build_container(struct build *b, struct error *err);
+/* All but build_plan(), in order. On failure everything is undone. */
+int build_make(struct build *b, struct error *err);
+
+/* The uid of the program as the host counts. */
+uint32_t build_host_uid(const struct build *b);
 
 /* The child's side (init.c). */
 void build_init_child(struct launch *l, void *data);

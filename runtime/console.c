@@ -147,12 +147,12 @@ int console_take_host(struct console_host *host, int master, struct error *err)
 
 	t = host->saved;
 	cfmakeraw(&t);
+	t.c_oflag |= OPOST; /* line ends are the outer terminal's to translate: the inner one does not any more */
 	if (tcsetattr(host->fd, TCSANOW, &t) < 0)
 		return error_set(err, errno, "make the terminal raw");
 	host->is_raw = true;
 	console_resize(host, master);
 
-	/* The outer terminal adds its own carriage returns. */
 	if (tcgetattr(master, &t) == 0) {
 		t.c_oflag &= ~(tcflag_t)ONLCR;
 		tcsetattr(master, TCSANOW, &t);

@@ -37,10 +37,9 @@ int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt,
 	b.launch.gate = GATE_FIFO;
 	stdio_look(&b.stdio);
 
-	int r = build_container(&b, err);
+	int r = build_plan(&b, err);
 
-	build_close(&b);
-	return r;
+	return r < 0 ? r : build_make(&b, err); /* and all descriptors end with the process */
 }
 
 static int start_program(struct build *b, struct error *err)
@@ -61,7 +60,7 @@ static int start_program(struct build *b, struct error *err)
 
 static int run_to_start(struct build *b, struct foreground *f, struct error *err)
 {
-	int r = build_container(b, err);
+	int r = build_make(b, err);
 
 	if (r < 0)
 		return r;
@@ -112,7 +111,6 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	static struct arena a = ARENA_INIT;
 	static struct build b = BUILD_INIT;
 	static struct foreground f = FOREGROUND_INIT;
-	int r = 0;
 
 	protect_self();
 	b.ctx = ctx;
@@ -124,12 +122,14 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	if (!opt->no_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	stdio_look(&b.stdio);
-	if (!b.detach) {
+
+	int r = build_plan(&b, err);
+
+	if (r == 0 && !b.detach)
 		r = foreground_begin(&f, err);
-		if (r == 0)
-			r = foreground_stdio(&f, &b.stdio, err);
-		memcpy(b.child_stdio, f.child_stdio, sizeof(b.child_stdio));
-	}
+	if (r == 0 && !b.detach && !b.spec->process.terminal)
+		r = foreground_stdio(&f, &b.stdio, build_host_uid(&b), err);
+	memcpy(b.child_stdio, f.child_stdio, sizeof(b.child_stdio));
 	if (r == 0)
 		r = run_to_start(&b, &f, err);
 	if (r == 0 && b.detach && f.notify_sock >= 0)
@@ -138,7 +138,6 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 		*ret_status = 0;
 	else if (r == 0)
 		r = finish_run(&b, &f, ret_status, err);
-	foreground_end(&f);
-	build_close(&b);
+	console_restore_host(&f.host);
 	return r;
 }

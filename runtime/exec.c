@@ -103,7 +103,12 @@ static int plan(struct exec *x, struct error *err)
 
 static int prepare(struct exec *x, struct error *err)
 {
-	int r = state_peek(x->ctx, x->opt->id, x->arena, &x->state, err);
+	/* Before anything is opened: see build_plan(). */
+	int r = caller_descriptors(x->opt->preserve_fds, x->ctx->log, x->arena, &x->preserve_fds,
+				   &x->extra_env, err);
+
+	if (r == 0)
+		r = state_peek(x->ctx, x->opt->id, x->arena, &x->state, err);
 
 	/* The pidfd first: what is true of its process then is true of the one that is entered. */
 	if (r == 0 && x->state.pid)
@@ -116,8 +121,6 @@ static int prepare(struct exec *x, struct error *err)
 		r = exec_source(x->ctx, x->opt, &x->state, x->arena, &x->source, err);
 	if (r == 0)
 		r = check_terminal(x, err);
-	if (r == 0)
-		r = caller_descriptors(x->opt->preserve_fds, x->ctx->log, x->arena, &x->preserve_fds, &x->extra_env, err);
 	if (r == 0)
 		r = plan(x, err);
 	return r;
@@ -281,12 +284,19 @@ static int finish(struct exec *x, struct error *err)
 	return r;
 }
 
+static uint32_t host_uid(const struct exec *x)
+{
+	return spec_host_id(&x->source.linux_->uid_maps, x->source.process->user.uid);
+}
+
 /* A frozen cgroup freezes the child at birth: whoever asked for --ignore-paused knows, and gets it at resume. */
 static int start(struct exec *x, struct foreground *f, struct error *err)
 {
 	struct launch *l = &x->launch;
 	int r = proc_apply_affinity(&x->plan, 0, false, err);
 
+	if (x->source.linux_->uid_maps.n)
+		stdio_give_pipes(&x->stdio, host_uid(x));
 	if (r == 0)
 		r = ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err);
 	if (r == 0)
@@ -332,7 +342,7 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 	if (r == 0 && !opt->detach) {
 		r = foreground_begin(&f, err);
 		if (r == 0 && !x.source.process->terminal)
-			r = foreground_stdio(&f, &x.stdio, err);
+			r = foreground_stdio(&f, &x.stdio, host_uid(&x), err);
 		memcpy(x.child_stdio, f.child_stdio, sizeof(x.child_stdio));
 	}
 	if (r == 0)

@@ -46,13 +46,20 @@ static int pipe_for(struct foreground *f, int fd, struct error *err)
 	return 0;
 }
 
-int foreground_stdio(struct foreground *f, const struct stdio_facts *facts, struct error *err)
+int foreground_stdio(struct foreground *f, const struct stdio_facts *facts, uint32_t host_uid,
+		     struct error *err)
 {
 	for (int fd = 0; fd <= 2; fd++) {
-		int r = facts->is_terminal[fd] ? pipe_for(f, fd, err) : 0;
+		if (!facts->is_terminal[fd] && !(host_uid != 0 && facts->is_file[fd]))
+			continue;
+
+		int r = pipe_for(f, fd, err);
 
 		if (r < 0)
 			return r;
+		/* The host's to give: inside a user namespace nobody may. */
+		if (host_uid != 0 && fchown(f->child_stdio[fd], host_uid, (gid_t)-1) < 0)
+			return error_set(err, errno, "give the pipe of descriptor %d to uid %u", fd, host_uid);
 	}
 	return 0;
 }

@@ -11,7 +11,9 @@
  *
  * The container gets the caller's own files and pipes, which costs nothing, but
  * never the caller's terminal: what it prints there is copied. A terminal is a
- * way to push input to the shell behind it (CVE-2017-5226).
+ * way to push input to the shell behind it (CVE-2017-5226). A regular file is
+ * copied to as well when the program's user is not root: to re-open /dev/stdout it
+ * must own what it writes to, and the caller's file is not ours to give away.
  */
 
 #include <stdbool.h>
@@ -46,7 +48,8 @@ struct foreground {
 	  .notify_sock = -1 }
 
 int foreground_begin(struct foreground *f, struct error *err);
-int foreground_stdio(struct foreground *f, const struct stdio_facts *facts, struct error *err);
+int foreground_stdio(struct foreground *f, const struct stdio_facts *facts, uint32_t host_uid,
+		     struct error *err);
 /* In the parent after the clone: the child's ends are the child's alone. */
 void foreground_cloned(struct foreground *f);
 /* Joins the caller's terminal and the container's pty; takes over master. */

@@ -89,7 +89,7 @@ static long clone3_like_fork(uint64_t flags, int cgroup_fd, int *pidfd)
 	struct clone_args args = {
 		.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD, /* CLONE_PARENT brings the caller's along */
 	};
 
 	if (cgroup_fd >= 0) {
@@ -234,18 +234,4 @@ void launch_abort(struct launch *l)
 	if (l->pid > 0)
 		waitpid(l->pid, NULL, WNOHANG);
 	l->pid = 0;
-}
-
-void launch_close(struct launch *l)
-{
-	int *const fds[] = { &l->sync[0], &l->sync[1], &l->gate_fd, &l->stub_fd, &l->pidfd };
-
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		if (*fds[i] >= 0)
-			close(TAKE_FD(*fds[i]));
-	if (l->stub_go >= 0)
-		close(l->stub_go);
-	if (l->stub_status >= 0 && l->stub_status != l->stub_go)
-		close(l->stub_status);
-	l->stub_go = l->stub_status = -1;
 }

@@ -77,8 +77,6 @@ int launch_release(struct launch *l, const char *program, struct error *err);
 /* Kills the child and reaps it if it is ours. */
 void launch_abort(struct launch *l);
 
-void launch_close(struct launch *l);
-
 /* The child's last act. */
 struct launch_program {
 	const struct spec_process *process;

@@ -18,7 +18,7 @@ int seccomp_cache_open(const struct rt_context *ctx)
 {
 	char path[PATH_MAX];
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/@seccomp", ctx->root) >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/.seccomp@", ctx->root) >= sizeof(path))
 		return -1;
 
 	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -26,9 +26,9 @@ int seccomp_cache_open(const struct rt_context *ctx)
 	if (fd < 0 && errno == ENOENT) {
 		auto_close int root_fd = state_open_root(ctx, true, NULL);
 
-		if (root_fd < 0 || (mkdirat(root_fd, "@seccomp", 0700) < 0 && errno != EEXIST))
+		if (root_fd < 0 || (mkdirat(root_fd, ".seccomp@", 0700) < 0 && errno != EEXIST))
 			return -1;
-		fd = openat(root_fd, "@seccomp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		fd = openat(root_fd, ".seccomp@", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	}
 
 	struct stat st;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -37,7 +38,7 @@ static int enter_container(void *data, struct error *err)
 	int r = ns_exec_child(entry->init_pidfd, entry->kinds, err);
 
 	if (r == 0)
-		r = proc_apply(&entry->plan, -1, err);
+		r = proc_apply(&entry->plan, -1, NULL, err);
 	return r;
 }
 
@@ -57,6 +58,11 @@ int start_container_hooks(const struct rt_context *ctx, const struct rt_state *s
 
 	if (r >= 0)
 		r = proc_plan_make(&spec->process, &opt, &a, &entry.plan, err);
+
+	auto_close int own = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	if (r >= 0 && own < 0)
+		r = error_set(err, errno, "open /proc/self/ns/pid");
 	if (r >= 0)
 		r = ns_exec_parent(pidfd, state->ns_kinds, err);
 	if (r < 0)
@@ -76,7 +82,11 @@ int start_container_hooks(const struct rt_context *ctx, const struct rt_state *s
 		.log = ctx->log,
 	};
 
-	return hooks_run(&run, HOOK_STOP_ON_FAILURE, err);
+	r = hooks_run(&run, HOOK_STOP_ON_FAILURE, err);
+	/* Later hooks are the host's again. */
+	if (setns(own, CLONE_NEWPID) < 0 && r == 0)
+		r = error_set(err, errno, "return to the runtime's pid namespace");
+	return r;
 }
 
 static int check_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *state,

@@ -53,6 +53,24 @@ int rt_check_id(const char *id, struct error *err)
 	return r;
 }
 
+/* Who can write here decides what delete kills and removes (CVE-2019-12439 and its class). Takes over fd. */
+static int check_root(int fd, const char *path, struct error *err)
+{
+	auto_close int own = fd;
+	struct stat st;
+
+	if (fstat(own, &st) < 0)
+		return error_set(err, errno, "stat state directory %s", path);
+	if ((st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & 022))
+		return TAKE_FD(own);
+
+	int r = error_rule(err, EPERM, "state directory %s can be changed by others (owner %u, mode %04o)",
+			   path, st.st_uid, (unsigned)st.st_mode & 07777);
+
+	error_hint(err, "chown root %s; chmod go-w %s", path, path);
+	return r;
+}
+
 int state_open_root(const struct rt_context *ctx, bool make, struct error *err)
 {
 	int fd = open(ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -75,7 +93,7 @@ int state_open_root(const struct rt_context *ctx, bool make, struct error *err)
 	}
 	if (fd < 0)
 		return error_set(err, errno, "open state directory %s", ctx->root);
-	return fd;
+	return make ? check_root(TAKE_FD(fd), ctx->root, err) : TAKE_FD(fd);
 }
 
 /* A lock that waits with a deadline: flock() itself would wait forever. */

@@ -12,7 +12,7 @@
  *	<root>/<id>/exec.fifo   present while created: start writes one byte
  *	<root>/<id>/status.fifo how the stub tells start what became of the execve
  *	<root>/<id>/notify/     the sd_notify socket, when NOTIFY_SOCKET was set
- *	<root>/@seccomp/        compiled filters; '@' cannot be part of an id
+ *	<root>/.seccomp@/        compiled filters; '@' cannot be part of an id
  *
  * The status is never stored: it follows from the process, the fifo and the
  * cgroup, so no crash can make it wrong.

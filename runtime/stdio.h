@@ -9,9 +9,16 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct stdio_facts {
-	bool is_open[3], is_null[3], is_terminal[3];
+	bool is_open[3], is_null[3], is_terminal[3], is_pipe[3], is_file[3];
 };
 
 void stdio_look(struct stdio_facts *ret);
+
+/*
+ * In a user namespace nobody but the host may give a pipe away, and without that the
+ * program cannot re-open /dev/stdout. uid is the host's number.
+ */
+void stdio_give_pipes(const struct stdio_facts *facts, uint32_t uid);

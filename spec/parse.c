@@ -273,3 +273,14 @@ const char *spec_annotation(const struct spec *spec, const char *key)
 			return spec->annotations[i].value;
 	return NULL;
 }
+
+uint32_t spec_host_id(const struct spec_idmaps *maps, uint32_t id)
+{
+	for (size_t i = 0; i < maps->n; i++) {
+		const struct spec_idmap *m = &maps->v[i];
+
+		if (id >= m->container_id && id - m->container_id < m->size)
+			return m->host_id + (id - m->container_id);
+	}
+	return id;
+}

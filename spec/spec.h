@@ -407,6 +407,9 @@ int spec_parse_resources(const char *text, size_t n, struct arena *a, const stru
 /* The value of an annotation, or NULL. */
 const char *spec_annotation(const struct spec *spec, const char *key);
 
+/* The host's number of a container id; the id itself where no map has it. */
+uint32_t spec_host_id(const struct spec_idmaps *maps, uint32_t id);
+
 /* "mount" for SPEC_NS_MOUNT, as config.json spells it. */
 const char *spec_ns_name(enum spec_ns_kind kind);
 /* CLONE_NEWNS for SPEC_NS_MOUNT, and so on. */

@@ -11,6 +11,7 @@
  *	own rlimits                        after the uid: a process that changes to a
  *	                                   user over its RLIMIT_NPROC may not exec
  *	E, P, I, then ambient              ambient needs P and I
+ *	the caller's own look              as the program, before the filter
  *	no_new_privs
  *	filter                             needs no_new_privs, or CAP_SYS_ADMIN
  *	drop CAP_SYS_ADMIN                 only where it was kept for the filter
@@ -68,8 +69,14 @@ static int load_filter(const struct proc_plan *plan, int notify_sock, struct err
 	return r;
 }
 
+static int call_ready(const struct proc_ready *ready, struct error *err)
+{
+	return ready ? ready->call(ready->data, err) : 0;
+}
+
 /* Capabilities absent from the config: ids and filter, and no set is touched. */
-static int become_without_caps(const struct proc_plan *plan, int notify_sock, struct error *err)
+static int become_without_caps(const struct proc_plan *plan, int notify_sock,
+			       const struct proc_ready *ready, struct error *err)
 {
 	bool early = plan->seccomp.insns && !plan->spec->no_new_privileges;
 	int r = 0;
@@ -80,6 +87,8 @@ static int become_without_caps(const struct proc_plan *plan, int notify_sock, st
 	if (r >= 0)
 		r = proc_set_ids(plan, PROC_DROP_CAPS, err);
 	if (r >= 0)
+		r = call_ready(ready, err);
+	if (r >= 0)
 		r = proc_set_own_limits(plan, err);
 	if (r >= 0 && plan->spec->no_new_privileges)
 		r = set_no_new_privs(err);
@@ -88,7 +97,8 @@ static int become_without_caps(const struct proc_plan *plan, int notify_sock, st
 	return r;
 }
 
-static int become(const struct proc_plan *plan, int notify_sock, struct error *err)
+static int become(const struct proc_plan *plan, int notify_sock, const struct proc_ready *ready,
+		  struct error *err)
 {
 	uint64_t admin = plan->seccomp.insns && !plan->spec->no_new_privileges
 				 ? ADMIN & ~plan->effective
@@ -119,7 +129,8 @@ static int become(const struct proc_plan *plan, int notify_sock, struct error *e
 			return error_set(err, errno, "clear the ambient capabilities");
 		proc_raise_ambient(plan->ambient);
 	}
-	if (plan->spec->no_new_privileges)
+	r = call_ready(ready, err);
+	if (r >= 0 && plan->spec->no_new_privileges)
 		r = set_no_new_privs(err);
 	if (r >= 0 && plan->seccomp.insns)
 		r = load_filter(plan, notify_sock, err);
@@ -132,12 +143,13 @@ static int become(const struct proc_plan *plan, int notify_sock, struct error *e
 	return r;
 }
 
-int proc_apply(const struct proc_plan *plan, int notify_sock, struct error *err)
+int proc_apply(const struct proc_plan *plan, int notify_sock, const struct proc_ready *ready,
+	       struct error *err)
 {
 	int r = apply_attributes(plan, err);
 
 	if (r >= 0)
-		r = plan->has_caps ? become(plan, notify_sock, err)
-				   : become_without_caps(plan, notify_sock, err);
+		r = plan->has_caps ? become(plan, notify_sock, ready, err)
+				   : become_without_caps(plan, notify_sock, ready, err);
 	return r < 0 ? error_wrap(err, r, "cannot set up what the process may do") : 0;
 }

@@ -93,6 +93,17 @@ int proc_apply_affinity(const struct proc_plan *plan, pid_t pid, bool joined_cgr
 			struct error *err);
 
 /*
+ * What only the program's own ids can tell (may they enter the directory, execute
+ * the file?), asked before the filter could answer instead of the file: called by proc_apply() in
+ * between. Only without capabilities in the config and without no_new_privs the filter
+ * has to come first.
+ */
+struct proc_ready {
+	int (*call)(void *data, struct error *err);
+	void *data;
+};
+
+/*
  * In the child, root entered, as (container) root with all capabilities: keyring,
  * scheduler, io priority, memory policy, personality, umask, then credentials,
  * capabilities, no_new_privs and seccomp in the order their privileges demand:
@@ -103,7 +114,8 @@ int proc_apply_affinity(const struct proc_plan *plan, pid_t pid, bool joined_cgr
  * notify_sock: where a listener fd is sent (SCM_RIGHTS, one byte) when the
  * filter notifies; the fd is closed here.
  */
-int proc_apply(const struct proc_plan *plan, int notify_sock, struct error *err);
+int proc_apply(const struct proc_plan *plan, int notify_sock, const struct proc_ready *ready,
+	       struct error *err);
 
 /*
  * Fail closed: reads /proc/<pid>/status from outside once the stub runs and

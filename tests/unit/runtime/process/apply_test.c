@@ -86,7 +86,7 @@ Test(apply, all_ids_and_exactly_the_listed_groups)
 	cr_expect_str_eq(child_status(c.pid, "Uid"), "1234\t1234\t1234\t1234");
 	cr_expect_str_eq(child_status(c.pid, "Gid"), "99\t99\t99\t99");
 	cr_expect_str_eq(child_status(c.pid, "Groups"), "3 3 5 7 ");
-	cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%s", err.text);
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%s", err.text);
 	child_finish(&c);
 
 	/* none listed: none left (CVE-2022-36109) */
@@ -104,7 +104,7 @@ Test(apply, a_user_namespace_that_denies_setgroups_keeps_its_groups_quietly)
 	struct error err = ERROR_INIT;
 
 	cr_expect(c.applied == 0, "%s", c.err.text);
-	cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%s", err.text);
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%s", err.text);
 	child_finish(&c);
 
 	/* outside one, the same refusal is an error */
@@ -145,7 +145,7 @@ Test(apply, capabilities_of_a_new_user_namespace_are_granted_in_full)
 
 	cr_assert(c.applied == 0, "%s", c.err.text);
 	cr_expect(strtoull(child_status(c.pid, "CapEff"), NULL, 16) == all);
-	cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%s", err.text);
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%s", err.text);
 	child_finish(&c);
 }
 
@@ -572,11 +572,11 @@ Test(verify, names_the_first_difference)
 	char line[512], expected[128];
 
 	cr_assert(c.applied == 0);
-	cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%s", err.text);
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%s", err.text);
 
 	wrong.spec = &other;
 	other.user.uid = 4;
-	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO);
+	cr_expect(proc_verify(&wrong, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO);
 	error_line(&err, line, sizeof(line));
 	snprintf(expected, sizeof(expected),
 		 "cannot trust the process: Uid of process %d is 0, but the plan says 4", c.pid);
@@ -584,7 +584,7 @@ Test(verify, names_the_first_difference)
 
 	other = spec;
 	other.user.gid = 4;
-	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO &&
+	cr_expect(proc_verify(&wrong, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO &&
 		  strstr(err.text, "Gid of process"));
 
 	uint32_t lists[][3] = { { 5, 7 }, { 5, 6, 7 }, { 5 } };
@@ -593,7 +593,7 @@ Test(verify, names_the_first_difference)
 	for (int i = 0; i < 3; i++) {
 		other.user.additional_gids = lists[i];
 		other.user.n_additional_gids = lengths[i];
-		cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO, "list %d", i);
+		cr_expect(proc_verify(&wrong, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO, "list %d", i);
 		cr_expect(strstr(err.text, "group list of process"), "%s", err.text);
 	}
 
@@ -605,7 +605,7 @@ Test(verify, names_the_first_difference)
 		wrong = plan;
 		wrong.spec = &other;
 		*sets[i] ^= PROC_CAP_BIT(CAP_SYS_ADMIN);
-		cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO);
+		cr_expect(proc_verify(&wrong, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO);
 		cr_expect(strstr(err.text, names[i]), "%s", err.text);
 		cr_expect(strstr(err.hint, "CAP_SYS_ADMIN"), "%s", err.hint);
 	}
@@ -613,11 +613,11 @@ Test(verify, names_the_first_difference)
 	wrong = plan;
 	wrong.spec = &other;
 	other.no_new_privileges = true;
-	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO && strstr(err.text, "NoNewPrivs"));
+	cr_expect(proc_verify(&wrong, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO && strstr(err.text, "NoNewPrivs"));
 
 	other = spec;
 	wrong.seccomp.insns = "";
-	cr_expect(proc_verify(&wrong, c.pid, &err) == -EPROTO &&
+	cr_expect(proc_verify(&wrong, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO &&
 		  strstr(err.text, "Seccomp of process"));
 	child_finish(&c);
 }
@@ -633,11 +633,11 @@ Test(verify, more_ambient_than_planned_is_a_difference_and_less_is_not)
 	struct error err = ERROR_INIT;
 
 	cr_assert(c.applied == 0);
-	cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%s", err.text);
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%s", err.text);
 	plan.ambient = 0x21;
-	cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%s", err.text);
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%s", err.text);
 	plan.ambient = 0;
-	cr_expect(proc_verify(&plan, c.pid, &err) == -EPROTO && strstr(err.text, "CapAmb"));
+	cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == -EPROTO && strstr(err.text, "CapAmb"));
 	child_finish(&c);
 }
 
@@ -650,7 +650,7 @@ Test(verify, a_process_that_is_gone_is_an_error)
 	pid_t pid = c.pid;
 
 	child_finish(&c);
-	cr_expect(proc_verify(&plan, pid, &err) == -ENOENT);
+	cr_expect(proc_verify(&plan, pid, &(struct proc_facts){ 0 }, &err) == -ENOENT);
 }
 
 Test(plan, prints_a_line_per_step)

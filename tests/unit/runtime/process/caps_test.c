@@ -124,7 +124,7 @@ Test(caps, after_the_exec_the_kernel_shows_what_the_rules_say)
 			struct proc_caps want = proc_caps_after_exec(&before, spec.user.uid, k & 2);
 
 			cr_assert(c.applied == 0, "row %zu/%d: %s", i, k, c.err.text);
-			cr_expect(proc_verify(&plan, c.pid, &err) == 0, "row %zu/%d: %s", i, k,
+			cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "row %zu/%d: %s", i, k,
 				  err.text);
 			cr_expect(libcap_set(c.pid, CAP_PERMITTED) == want.permitted, "row %zu/%d",
 				  i, k);
@@ -169,7 +169,7 @@ static int raise_and_inherit(void *data)
 	proc_raise_ambient(have);
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, 5, 0, 0) != 1)
 		return 2;
-	if (proc_apply(plan, -1, &err) < 0)
+	if (proc_apply(plan, -1, NULL, &err) < 0)
 		return 3;
 	if (strtoull(child_status(getpid(), "CapInh"), NULL, 16) != plan->inheritable)
 		return 4;

@@ -71,7 +71,7 @@ static inline struct child child_start(const struct proc_plan *plan, const struc
 		if (r == 0 && how && how->unshare & CLONE_NEWUSER)
 			r = child_map_self(&err);
 		if (r == 0)
-			r = proc_apply(plan, how ? how->notify_sock : -1, &err);
+			r = proc_apply(plan, how ? how->notify_sock : -1, NULL, &err);
 		if (r < 0) {
 			if (error_send(report[1], &err))
 				_exit(98);

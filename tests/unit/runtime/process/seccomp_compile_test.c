@@ -635,7 +635,7 @@ Test(seccomp_load, dockers_profile_in_the_kernel_with_and_without_no_new_privs)
 		c = child_start(&plan, NULL);
 		cr_assert(c.applied == 0, "%d: %s", i, c.err.text);
 		cr_expect_str_eq(child_status(c.pid, "Seccomp"), "2");
-		cr_expect(proc_verify(&plan, c.pid, &err) == 0, "%d: %s", i, err.text);
+		cr_expect(proc_verify(&plan, c.pid, &(struct proc_facts){ 0 }, &err) == 0, "%d: %s", i, err.text);
 		child_finish(&c);
 	}
 }
