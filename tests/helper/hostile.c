@@ -6,6 +6,12 @@
  *	hostile watch SECONDS   preys on each process that appears in its pid namespace
  *	hostile swap A B …      exchanges names, pair by pair, until it is killed
  *	hostile type            pushes input at its terminal in every way there is
+ *	hostile keys NAME RING  looks for a key in its session, then in another session's ring
+ *	hostile add-key NAME    puts a key in its session, says "ready" and sleeps
+ *	hostile tell FILE       writes down what it was given: environment, descriptors
+ *	hostile walk DIR        names the files below that it may write
+ *	hostile devices DIR T:MAJOR:MINOR…   which of "mrw" it may do with each device
+ *	hostile cost PROGRAM…   runs it; then its status, and peak memory in KiB, on stderr
  *
  * `watch` sleeps at no time: it looks at the next pids of its namespace in a tight loop, so
  * that it meets a process of the runtime that entered the namespace in the millisecond
@@ -23,8 +29,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -132,8 +140,10 @@ static void try_exe(int pid)
 		if (w >= 0) {
 			struct stat st;
 
-			if (fstat(w, &st) == 0 && st.st_size > 0)
-				say("writable-exe", link);
+			/* Only what is not the image's: the binary of the runtime, or its first program. */
+			if (strstr(link, "bulkhead") && fstat(w, &st) == 0 && st.st_size > 0 &&
+			    pwrite(w, "#", 1, 0) == 1)
+				say("overwritten", link);
 			close(w);
 		}
 	}
@@ -321,8 +331,144 @@ static int type(void)
 	return 0;
 }
 
+#define KEY_SPEC_SESSION_KEYRING (-3)
+
+static int keys(const char *name, const char *ring)
+{
+	attempt("own", syscall(SYS_request_key, "user", name, NULL, 0) >= 0);
+	attempt("join", syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, ring) >= 0);
+	attempt("joined", syscall(SYS_request_key, "user", name, NULL, 0) >= 0);
+	return 0;
+}
+
+static _Noreturn void add_key(const char *name)
+{
+	bool ok = syscall(SYS_add_key, "user", name, "payload", 7, KEY_SPEC_SESSION_KEYRING) >= 0;
+
+	puts(ok ? "ready" : strerror(errno));
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+extern char **environ;
+
+static int tell(const char *file)
+{
+	FILE *f = fopen(file, "we");
+
+	if (!f)
+		return 1;
+	for (char **e = environ; *e; e++)
+		fprintf(f, "env %s\n", *e);
+	for (int fd = 0; fd < 4096; fd++) {
+		char link[32], target[PATH_MAX];
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+
+		ssize_t n = fd == fileno(f) ? -1 : readlink(link, target, sizeof(target) - 1);
+
+		if (n >= 0)
+			fprintf(f, "fd %d %.*s\n", fd, (int)n, target);
+	}
+	return fclose(f);
+}
+
+static bool is_number(const char *name)
+{
+	return strspn(name, "0123456789") == strlen(name);
+}
+
+/* Below /proc only what is not of a process: those change, and are one's own. */
+static void walk(const char *dir, int depth)
+{
+	DIR *d = opendir(dir);
+
+	if (!d)
+		return;
+	for (struct dirent *e; (e = readdir(d));) {
+		char path[PATH_MAX];
+		struct stat st;
+
+		if (e->d_name[0] == '.' || (depth == 0 && is_number(e->d_name)))
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= sizeof(path) ||
+		    lstat(path, &st) < 0 || S_ISLNK(st.st_mode))
+			continue;
+		if (access(path, W_OK) == 0)
+			printf("%s %s\n", S_ISDIR(st.st_mode) ? "dir" : S_ISREG(st.st_mode) ? "file" : "other", path);
+		if (S_ISDIR(st.st_mode))
+			walk(path, depth + 1);
+	}
+	closedir(d);
+}
+
+/* The device cgroup answers EPERM; a device without a driver ENXIO or ENODEV, which is a yes here. */
+static bool may_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno != EPERM;
+}
+
+/* Nodes that may not be made are looked for in /nodes, where the test has made them. */
+static int devices(const char *dir, char **list)
+{
+	for (; *list; list++) {
+		unsigned major, minor;
+		char path[PATH_MAX], type, answer[4] = "---";
+
+		if (sscanf(*list, "%c:%u:%u", &type, &major, &minor) != 3)
+			return 2;
+		snprintf(path, sizeof(path), "%s/made", dir);
+		if (mknod(path, (type == 'b' ? S_IFBLK : S_IFCHR) | 0666, makedev(major, minor)) == 0) {
+			answer[0] = 'm';
+			unlink(path);
+		}
+		snprintf(path, sizeof(path), "/nodes/%s", *list);
+		if (may_open(path, O_RDONLY))
+			answer[1] = 'r';
+		if (may_open(path, O_WRONLY))
+			answer[2] = 'w';
+		printf("%s %s\n", *list, answer);
+	}
+	return 0;
+}
+
+/* A small process in between: what a large caller (an interpreter) uses itself does not count. */
+static int cost(char **argv)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	if (wait4(pid, &status, 0, &usage) < 0)
+		return 2;
+	fprintf(stderr, "\nstatus %d\npeak %ld\n", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+		usage.ru_maxrss);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc >= 4 && !strcmp(argv[1], "keys"))
+		return keys(argv[2], argv[3]);
+	if (argc >= 3 && !strcmp(argv[1], "add-key"))
+		add_key(argv[2]);
+	if (argc >= 3 && !strcmp(argv[1], "tell"))
+		return tell(argv[2]);
+	if (argc >= 3 && !strcmp(argv[1], "walk"))
+		return walk(argv[2], 0), 0;
+	if (argc >= 4 && !strcmp(argv[1], "devices"))
+		return devices(argv[2], argv + 3);
+	if (argc >= 3 && !strcmp(argv[1], "cost"))
+		return cost(argv + 2);
 	if (argc >= 3 && !strcmp(argv[1], "watch"))
 		return watch(strtod(argv[2], NULL));
 	if (argc >= 4 && !strcmp(argv[1], "swap"))

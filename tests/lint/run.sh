@@ -136,7 +136,7 @@ check_code() {
 
 # The project speaks of itself alone. The patterns are written so that this file does not match.
 check_words() {
-	local words='/[w]ork/|[c]hecklist|\b(OCI|CLI|EXT)-[0-9]{2,3}\b| T[0-9]+ [r]ow'
+	local words='(^|[^[:alnum:]_./-])/[w]ork/|[c]hecklist|\b(OCI|CLI|EXT)-[0-9]{2,3}\b| T[0-9]+ [r]ow'
 	git ls-files --cached --others --exclude-standard | grep -vE '\.(json|png|cast)$' |
 		xargs -r grep -nIE "$words" 2>/dev/null | sed 's/$/ (a word of no meaning outside)/'
 }

@@ -60,6 +60,19 @@ def _new_namespace(flag):
 
 
 @functools.lru_cache(None)
+def _unprivileged_user_namespace():
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setresuid(1000, 1000, 1000)
+            linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@functools.lru_cache(None)
 def _idmapped_mounts():
     """Can a bind mount of the file system below /tmp be id-mapped? (util-linux may lack X-mount.idmap.)"""
     kernel = tuple(int(n) for n in os.uname().release.split("-")[0].split(".")[:2])
@@ -100,6 +113,7 @@ FEATURES = {
     "unified cgroups": is_unified,
     "time namespace": lambda: _new_namespace(linux.CLONE_NEWTIME),
     "user namespace": lambda: _new_namespace(linux.CLONE_NEWUSER),
+    "unprivileged user namespace": _unprivileged_user_namespace,
     "idmapped mounts": _idmapped_mounts,
     "overlay": lambda: _filesystem("overlay"),
     "mqueue": lambda: _filesystem("mqueue"),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import linux
 from case import deadline, each, envs, eq, has, hasnt, true
 
 COMMANDS = ("create delete events exec features kill list pause ps resume run spec start state update").split()
@@ -106,6 +107,24 @@ def test_root_is_not_created_by_commands_that_only_look(t):
     t.call([t.binary, "--root", root, "state", "x"]).fails("does not exist")
     t.call([t.binary, "--root", root, "delete", "--force", "x"])
     true(not os.path.exists(root), "a command that only looks created the root")
+
+
+@envs("hybrid")
+def test_the_default_root_is_below_run_and_may_be_missing(t):
+    linux.private_mounts()
+    linux.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+    env = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": f"{t.tmp}/ignored-for-root"}
+    eq(t.call([t.binary, "list", "-q"], env=env).ok().out, "")
+    b = t.bundle().probe("sleep", 1000).save()
+    t.call([t.binary, "run", "-d", "-b", b.path, "c1"], env=env, out=f"{t.tmp}/out", err=f"{t.tmp}/err").ok()
+    try:
+        eq(t.call([t.binary, "list", "-q"], env=env).ok().out, "c1\n")
+        homes = [n for n in os.listdir("/run") if os.path.isdir(f"/run/{n}/c1")]
+        eq(len(homes), 1)
+        eq(os.stat(f"/run/{homes[0]}").st_mode & 0o066, 0, "others may read the root")
+    finally:
+        t.call([t.binary, "delete", "-f", "c1"], env=env).ok()
+    linux.umount("/run")
 
 
 @envs("hybrid")
