@@ -34,6 +34,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,78 +152,59 @@ static bool is_alive(pid_t pid)
 
 /* ---------------------------------------------------------- device program */
 
-struct program {
-	struct bpf_insn v[160];
-	unsigned n;
-};
-
-static void emit(struct program *p, uint8_t code, int dst, int src, int imm)
-{
-	p->v[p->n++] = (struct bpf_insn){
-		.code = code, .dst_reg = dst & 15, .src_reg = src & 15, .imm = imm
-	};
-}
-
-static void emit_return(struct program *p, int verdict)
-{
-	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, verdict);
-	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0);
-}
+#define LOAD(reg, member) \
+	{ \
+		.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = reg, .src_reg = BPF_REG_1, \
+		.off = offsetof(struct bpf_cgroup_dev_ctx, member) \
+	}
+#define ALU(op, source, dst, src, value) \
+	{ \
+		.code = BPF_ALU | op | source, .dst_reg = dst, .src_reg = src, .imm = value \
+	}
+#define JUMP(op, reg, value, here, there) \
+	{ \
+		.code = BPF_JMP | op | BPF_K, .dst_reg = reg, .off = there - here - 1, \
+		.imm = value \
+	}
 
 /*
- * "Allow these accesses to these devices": each jump that finds a difference goes past
- * the rule. Registers: 2 type, 3 access, 4 major, 5 minor. -1 is any number.
+ * mknod of everything; use of the default devices of config-linux.md and of ptys:
+ * 1:3,5,7,8,9, 5:0-2, 136:*. The verifier's time goes with the length.
  */
-static void emit_allow(struct program *p, int type, int access, int major, int minor)
-{
-	unsigned first = p->n;
-
-	emit(p, BPF_JMP | BPF_JNE | BPF_K, 2, 0, type);
-	if (access != (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)) {
-		emit(p, BPF_ALU | BPF_MOV | BPF_X, 1, 3, 0);
-		emit(p, BPF_ALU | BPF_AND | BPF_K, 1, 0, access);
-		emit(p, BPF_JMP | BPF_JNE | BPF_X, 1, 3, 0);
-	}
-	if (major >= 0)
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, 4, 0, major);
-	if (minor >= 0)
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, 5, 0, minor);
-	emit_return(p, 1);
-
-	for (unsigned i = first; i < p->n; i++)
-		if (BPF_CLASS(p->v[i].code) == BPF_JMP && BPF_OP(p->v[i].code) == BPF_JNE)
-			p->v[i].off = (int16_t)(p->n - i - 1);
-}
-
-/* mknod of everything, use of the default devices of config-linux.md and of ptys. */
 static void attach_device_program(int cgroup_fd)
 {
-	static const int devices[][2] = {
-		{ 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 }, { 1, 9 }, { 5, 0 }, { 5, 1 }, { 5, 2 }, { 136, -1 }
+	enum { TYPE = 2, ACCESS, MAJOR, MINOR }; /* registers */
+	enum { NOT_5 = 12, DENY = 18, ALLOW = 20 };
+	static const struct bpf_insn program[] = {
+		LOAD(TYPE, access_type), /* access << 16 | type */
+		LOAD(MAJOR, major),
+		LOAD(MINOR, minor),
+		ALU(BPF_MOV, BPF_X, ACCESS, TYPE, 0),
+		ALU(BPF_RSH, BPF_K, ACCESS, 0, 16),
+		ALU(BPF_AND, BPF_K, TYPE, 0, 0xffff),
+		JUMP(BPF_JEQ, ACCESS, BPF_DEVCG_ACC_MKNOD, 6, ALLOW),
+		JUMP(BPF_JNE, TYPE, BPF_DEVCG_DEV_CHAR, 7, DENY),
+		JUMP(BPF_JEQ, MAJOR, 136, 8, ALLOW),
+		JUMP(BPF_JNE, MAJOR, 5, 9, NOT_5),
+		JUMP(BPF_JLE, MINOR, 2, 10, ALLOW),
+		JUMP(BPF_JA, 0, 0, 11, DENY),
+		[NOT_5] = JUMP(BPF_JNE, MAJOR, 1, NOT_5, DENY),
+		JUMP(BPF_JEQ, MINOR, 3, 13, ALLOW),
+		JUMP(BPF_JEQ, MINOR, 5, 14, ALLOW),
+		JUMP(BPF_JEQ, MINOR, 7, 15, ALLOW),
+		JUMP(BPF_JEQ, MINOR, 8, 16, ALLOW),
+		JUMP(BPF_JEQ, MINOR, 9, 17, ALLOW),
+		[DENY] = ALU(BPF_MOV, BPF_K, BPF_REG_0, 0, 0),
+		{ .code = BPF_JMP | BPF_EXIT },
+		[ALLOW] = ALU(BPF_MOV, BPF_K, BPF_REG_0, 0, 1),
+		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	const int all = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
-	struct program p = { .n = 0 };
-
-	/* struct bpf_cgroup_dev_ctx: access_type (access << 16 | type), major, minor */
-	emit(&p, BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0);
-	emit(&p, BPF_ALU | BPF_MOV | BPF_X, 3, 2, 0);
-	emit(&p, BPF_ALU | BPF_RSH | BPF_K, 3, 0, 16);
-	emit(&p, BPF_ALU | BPF_AND | BPF_K, 2, 0, 0xffff);
-	emit(&p, BPF_LDX | BPF_MEM | BPF_W, 4, 1, 0);
-	p.v[p.n - 1].off = 4;
-	emit(&p, BPF_LDX | BPF_MEM | BPF_W, 5, 1, 0);
-	p.v[p.n - 1].off = 8;
-	emit_allow(&p, BPF_DEVCG_DEV_CHAR, BPF_DEVCG_ACC_MKNOD, -1, -1);
-	emit_allow(&p, BPF_DEVCG_DEV_BLOCK, BPF_DEVCG_ACC_MKNOD, -1, -1);
-	for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++)
-		emit_allow(&p, BPF_DEVCG_DEV_CHAR, all, devices[i][0], devices[i][1]);
-	emit_return(&p, 0);
 
 	union bpf_attr attr;
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-	attr.insn_cnt = p.n;
-	attr.insns = (uintptr_t)p.v;
+	attr.insn_cnt = sizeof(program) / sizeof(*program);
+	attr.insns = (uintptr_t)program;
 	attr.license = (uintptr_t) "Apache-2.0";
 	int program_fd = MUST(syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)));
 
@@ -260,7 +242,8 @@ static void mount_all(void)
 	MUST(mkdir("dev/pts", 0755));
 	MUST(mkdir("dev/shm", 0755));
 	MUST(mkdir("dev/mqueue", 0755));
-	mount_new("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+	mount_new("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC,
+		  "newinstance,ptmxmode=0666,mode=0620,gid=5");
 	mount_new("tmpfs", "dev/shm", SAFE, "mode=1777,size=65536k");
 	mount_new("mqueue", "dev/mqueue", SAFE, NULL);
 	mount_new("sysfs", "sys", SAFE | MS_RDONLY, NULL);
@@ -273,11 +256,11 @@ static void make_devices(void)
 		const char *path;
 		unsigned major, minor;
 	} nodes[] = {
-		{ "dev/null", 1, 3 }, { "dev/zero", 1, 5 }, { "dev/full", 1, 7 },
+		{ "dev/null", 1, 3 },	{ "dev/zero", 1, 5 },	 { "dev/full", 1, 7 },
 		{ "dev/random", 1, 8 }, { "dev/urandom", 1, 9 }, { "dev/tty", 5, 0 },
 	};
 	static const char *const links[][2] = {
-		{ "/proc/self/fd", "dev/fd" }, { "/proc/self/fd/0", "dev/stdin" },
+		{ "/proc/self/fd", "dev/fd" },	     { "/proc/self/fd/0", "dev/stdin" },
 		{ "/proc/self/fd/1", "dev/stdout" }, { "/proc/self/fd/2", "dev/stderr" },
 		{ "pts/ptmx", "dev/ptmx" },
 	};
@@ -291,9 +274,10 @@ static void make_devices(void)
 
 static void hide_paths(void)
 {
-	static const char *const files[] = { "proc/asound", "proc/kcore", "proc/keys",
-					     "proc/latency_stats", "proc/timer_list",
-					     "proc/timer_stats", "proc/sched_debug", "proc/scsi" };
+	static const char *const files[] = { "proc/asound",	 "proc/kcore",
+					     "proc/keys",	 "proc/latency_stats",
+					     "proc/timer_list",	 "proc/timer_stats",
+					     "proc/sched_debug", "proc/scsi" };
 	static const char *const directories[] = { "proc/acpi", "sys/firmware" };
 	static const char *const readonly[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys",
 						"proc/sysrq-trigger" };
@@ -304,11 +288,13 @@ static void hide_paths(void)
 			continue;
 		if (errno != ENOTDIR)
 			die(files[i]);
-		must(mount("tmpfs", files[i], "tmpfs", MS_RDONLY, "nr_blocks=1,nr_inodes=1"), files[i]);
+		must(mount("tmpfs", files[i], "tmpfs", MS_RDONLY, "nr_blocks=1,nr_inodes=1"),
+		     files[i]);
 	}
 	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
 		int r = empty ? mount(empty, directories[i], NULL, MS_BIND, NULL)
-			      : mount("tmpfs", directories[i], "tmpfs", MS_RDONLY, "nr_blocks=1,nr_inodes=1");
+			      : mount("tmpfs", directories[i], "tmpfs", MS_RDONLY,
+				      "nr_blocks=1,nr_inodes=1");
 		if (r == 0)
 			empty = directories[i];
 		else if (errno != ENOENT)
@@ -352,11 +338,13 @@ static _Noreturn void become(const struct container *c, char *const argv[])
 		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		(char *)"TERM=xterm", NULL
 	};
-	const uint64_t keep = 1ull << CAP_KILL | 1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_AUDIT_WRITE;
+	const uint64_t keep =
+		1ull << CAP_KILL | 1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_AUDIT_WRITE;
 	const struct rlimit files = { 1024, 1024 };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[2] = { { (uint32_t)keep, (uint32_t)keep, 0 },
-						  { (uint32_t)(keep >> 32), (uint32_t)(keep >> 32), 0 } };
+						  { (uint32_t)(keep >> 32), (uint32_t)(keep >> 32),
+						    0 } };
 
 	MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "floor"));
 	MUST(setsid());
@@ -390,9 +378,9 @@ static _Noreturn void become(const struct container *c, char *const argv[])
  */
 static inline __attribute__((always_inline)) pid_t clone_into(uint64_t flags, int cgroup_fd)
 {
-	struct clone_args args = {
-		.flags = flags | CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup_fd
-	};
+	struct clone_args args = { .flags = flags | CLONE_INTO_CGROUP,
+				   .exit_signal = SIGCHLD,
+				   .cgroup = (uint64_t)cgroup_fd };
 	long r;
 #if defined(__x86_64__)
 	__asm__ volatile("syscall"
@@ -543,7 +531,8 @@ static int start(const struct container *c)
 	return 0;
 }
 
-static __attribute__((noinline)) _Noreturn void be_exec(struct container *c, int pidfd, char *const argv[])
+static __attribute__((noinline)) _Noreturn void be_exec(struct container *c, int pidfd,
+							char *const argv[])
 {
 	MUST(setns(pidfd, CLONE_NEWCGROUP));
 	become(c, argv);
@@ -568,10 +557,12 @@ static int execute(struct container *c, char *const argv[])
 static int state(const struct container *c)
 {
 	pid_t pid = read_state(c);
-	const char *status = !is_alive(pid) ? "stopped" :
-			     access(state_path(c, "start"), F_OK) == 0 ? "created" : "running";
+	const char *status = !is_alive(pid)				 ? "stopped"
+			     : access(state_path(c, "start"), F_OK) == 0 ? "created"
+									 : "running";
 
-	printf("{\"ociVersion\":\"1.0.2\",\"id\":\"%s\",\"status\":\"%s\",\"pid\":%d}\n", c->id, status, pid);
+	printf("{\"ociVersion\":\"1.0.2\",\"id\":\"%s\",\"status\":\"%s\",\"pid\":%d}\n", c->id,
+	       status, pid);
 	return 0;
 }
 

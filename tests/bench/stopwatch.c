@@ -26,9 +26,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define COPIES    256
+#define COPIES 256
 #define ARGUMENTS 32
-#define TEXT      4096
+#define TEXT 4096
 
 struct result {
 	long long ns, cpu_us;
@@ -60,8 +60,9 @@ static bool fill(int copy, const char *arguments, int argc)
 	for (int i = 0; i < argc; i++, arguments++) {
 		argvs[copy][i] = to;
 		for (; *arguments; arguments++) {
-			int n = *arguments == '@' ? snprintf(to, (size_t)(end - to), "%d", copy)
-						  : snprintf(to, (size_t)(end - to), "%c", *arguments);
+			int n = *arguments == '@'
+					? snprintf(to, (size_t)(end - to), "%d", copy)
+					: snprintf(to, (size_t)(end - to), "%c", *arguments);
 			if (n >= end - to)
 				return false;
 			to += n;
@@ -98,7 +99,8 @@ static void wait_for_all(int copies, const pid_t *pids, struct result *sum)
 		}
 		if (status != 0) {
 			sum->bad++;
-			sum->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			sum->status =
+				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		}
 	}
 }
@@ -121,12 +123,14 @@ int main(void)
 	int copies, argc, length;
 
 	take_pipes(&requests, &answers);
-	while (fscanf(requests, "%d %d %d", &copies, &argc, &length) == 3 && fgetc(requests) == '\n') {
+	while (fscanf(requests, "%d %d %d", &copies, &argc, &length) == 3 &&
+	       fgetc(requests) == '\n') {
 		struct result r = { 0 };
 		pid_t pids[COPIES];
 
 		if (copies < 1 || copies > COPIES || argc < 1 || argc > ARGUMENTS || length < 1 ||
-		    length > TEXT || fread(arguments, 1, (size_t)length, requests) != (size_t)length)
+		    length > TEXT ||
+		    fread(arguments, 1, (size_t)length, requests) != (size_t)length)
 			return 2;
 		for (int i = 0; i < copies; i++)
 			if (!fill(i, arguments, argc))
@@ -136,7 +140,8 @@ int main(void)
 		start_all(copies, pids);
 		wait_for_all(copies, pids, &r);
 		r.ns = now() - began;
-		fprintf(answers, "%lld %lld %ld %d %d\n", r.ns, r.cpu_us, r.peak_kb, r.bad, r.status);
+		fprintf(answers, "%lld %lld %ld %d %d\n", r.ns, r.cpu_us, r.peak_kb, r.bad,
+			r.status);
 		fflush(answers);
 	}
 	return 0;
