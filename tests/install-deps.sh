@@ -8,8 +8,8 @@
 # while apt runs, as in a container image build.
 set -eu
 
-build="gcc make libc6-dev pkg-config libseccomp-dev libyajl-dev libmnl-dev libcap-dev busybox-static"
-check="libcriterion-dev musl-tools python3 strace procps iproute2 iptables docker.io containerd podman conmon"
+build="gcc make libc6-dev musl-tools libseccomp-dev libyajl-dev libmnl-dev libcap-dev busybox-static"
+check="libcriterion-dev python3 strace procps iproute2 iptables docker.io containerd podman conmon"
 
 case ${1-} in
 build) wanted=$build ;;

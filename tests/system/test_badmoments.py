@@ -181,7 +181,7 @@ def test_a_full_disk_under_the_state_is_an_error_that_undoes_itself(t):
     b = t.bundle().probe("exit", 0).save()
     outcomes = set()
     for inodes in range(2, 12):
-        linux.mount("tmpfs", root, "tmpfs", 0, f"size=8k,nr_inodes={inodes}")
+        linux.mount("tmpfs", root, "tmpfs", 0, f"mode=700,size=8k,nr_inodes={inodes}")
         name = t.name()
         result = t.call([t.binary, "--root", root, "run", "-b", b.path, name])
         outcomes.add(result.code)
@@ -195,10 +195,18 @@ def test_a_full_disk_under_the_state_is_an_error_that_undoes_itself(t):
 
 
 @envs("hybrid")
+def test_a_state_directory_that_others_may_write_is_refused(t):
+    root = t.dir("open", 0o777)
+    b = t.bundle().save()
+    t.call([t.binary, "--root", root, "run", "-b", b.path, t.name()]).fails(root)
+    eq(os.listdir(root), [])
+
+
+@envs("hybrid")
 def test_a_read_only_state_directory_is_an_error_that_undoes_itself(t):
     linux.private_mounts()
     root = t.dir("ro")
-    linux.mount("tmpfs", root, "tmpfs", linux.MS_RDONLY)
+    linux.mount("tmpfs", root, "tmpfs", linux.MS_RDONLY, "mode=700")
     b = t.bundle().save()
     name = t.name()
     t.call([t.binary, "--root", root, "run", "-b", b.path, name]).fails("read-only file system")
