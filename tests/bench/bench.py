@@ -151,6 +151,8 @@ def tell(bench, sheet):
     options = bench.options
     print(f"{options.rounds} rounds in {time.monotonic() - options.began:.0f} s, Linux {platform.release()}, "
           f"{len(os.sched_getaffinity(0))} processors; median, ratio to {REFERENCE}")
+    if options.load > len(os.sched_getaffinity(0)) / 2:
+        print(f"the machine was busy (load {options.load:.1f} at the start): times and their limits say little")
     sheet.print()
     tell_refusals(bench)
     missed = sheet.missed()
@@ -158,7 +160,7 @@ def tell(bench, sheet):
     if options.json:
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump({"kernel": platform.release(), "processors": len(os.sched_getaffinity(0)),
-                       "rounds": options.rounds, "reference": REFERENCE,
+                       "load": options.load, "rounds": options.rounds, "reference": REFERENCE,
                        "runtimes": {rt.name: {"path": rt.path, "linkage": rt.linkage, "cannot": rt.cannot}
                                     for rt in bench.runtimes},
                        "times": bench.rounds.summary(), "rows": sheet.rows, "missed": missed}, f, indent=1)
@@ -166,7 +168,7 @@ def tell(bench, sheet):
 
 
 def work(options, directory):
-    options.began = time.monotonic()
+    options.began, options.load = time.monotonic(), os.getloadavg()[0]
     bench = Bench(options, directory)
     if options.where:
         return where.tell(bench, options.where)

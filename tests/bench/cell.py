@@ -22,6 +22,7 @@ import linux  # noqa: E402
 
 CGROUPS = "/sys/fs/cgroup"
 DRIVER = f"{CGROUPS}/driver"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _own_cgroup():
@@ -87,21 +88,28 @@ def reap():
         ended += 1
 
 
+def _leave(number, _):
+    """Once: a second signal must not disturb the tidying up."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def inside(work):
     """Runs work(directory) in a cell and returns its exit code."""
     directory = tempfile.mkdtemp(prefix="bulkhead-bench.")
     cgroup = f"{_own_cgroup()}/bulkhead-bench.{os.getpid()}"
     os.mkdir(cgroup)
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, _: sys.exit(128 + n))
+    for number in SIGNALS:
+        signal.signal(number, _leave)
     try:
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                for number in SIGNALS:
+                    signal.signal(number, signal.SIG_DFL)
                 _enter(cgroup, directory)
                 code = work(directory)
                 sys.stdout.flush()

@@ -24,7 +24,7 @@ flags="-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Werror"
 bare="-nostdlib -ffreestanding -fno-stack-protector"
 # shellcheck disable=SC2086
 {
-	${CC:-gcc} $flags -static -o "$out/floor" "$here/floor.c"
+	${CC:-gcc} $flags -static -o "$out/floor" "$here/floor.c" "$here/floor_inside.c"
 	${CC:-gcc} $flags -static -o "$out/stopwatch" "$here/stopwatch.c"
 	${CC:-gcc} $flags -static $bare -o "$out/true" "$here/inmate.c"
 	${CC:-gcc} $flags -static $bare -DPAUSE -o "$out/pause" "$here/inmate.c"
@@ -34,7 +34,8 @@ runtimes=("floor=$out/floor")
 # musl-gcc sees no kernel headers; they come last, so that musl's own win.
 headers="-idirafter /usr/include -idirafter /usr/include/$(${CC:-gcc} -print-multiarch)"
 # shellcheck disable=SC2086
-if command -v musl-gcc >/dev/null && musl-gcc $flags -static $headers -o "$out/floor-musl" "$here/floor.c"; then
+if command -v musl-gcc >/dev/null && musl-gcc $flags -static $headers -o "$out/floor-musl" \
+	"$here/floor.c" "$here/floor_inside.c"; then
 	runtimes+=("floor-musl=$out/floor-musl")
 fi
 
