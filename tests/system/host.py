@@ -94,6 +94,15 @@ def _realtime():
     return os.waitpid(pid, 0)[1] == 0
 
 
+@functools.lru_cache(None)
+def _bridge():
+    """Can a network namespace have a bridge, a veth pair and address translation?"""
+    script = ("ip link add b0 type bridge && ip link add v0 type veth peer name v1 && iptables -t nat -L && "
+              "iptables -t filter -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+    return _program("iptables") and subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True,
+                                                   check=False).returncode == 0
+
+
 def _character_device(path):
     try:
         return stat.S_ISCHR(os.stat(path).st_mode)
@@ -134,7 +143,7 @@ FEATURES = {
     "containerd": lambda: _program("containerd") and _program("ctr"),
     "podman": lambda: _program("podman") and _program("conmon"),
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
-    "iptables": lambda: _program("iptables"),
+    "bridges with address translation": _bridge,
 }
 
 SENTENCES = {

@@ -103,7 +103,7 @@ class Worker:
         self.tmp = f"{tmp}/{env}{number}"
         self.root = f"{self.tmp}/state"
         self.pid = None
-        self.engines = {}
+        self.engines, self.broken = {}, {}
 
     def fork(self, queue, results, not_ours):
         self.pid = os.fork()
@@ -209,8 +209,14 @@ class Worker:
         """The running engine of that name, None for none, or where the host lacks its programs."""
         if name is None or host.lacks(ENGINES[name].feature):
             return None
+        if name in self.broken:
+            raise AssertionError(self.broken[name])
         if name not in self.engines:
-            self.engines[name] = ENGINES[name](f"{self.tmp}/{name}", self.binary, self.programs, self.cgroup)
+            try:
+                self.engines[name] = ENGINES[name](f"{self.tmp}/{name}", self.binary, self.programs, self.cgroup)
+            except (AssertionError, OSError) as error:
+                self.broken[name] = str(error)
+                raise
         return self.engines[name]
 
     def _child(self, test, tmp, output, engine):

@@ -88,15 +88,17 @@ class Engine:
 
 class Docker(Engine):
     feature = "dockerd"
+    network = "bridges with address translation"
 
     def daemons(self):
         d = self.directory
         self.client = ["docker", "-H", "unix:///run/docker.sock"]
+        network = ["--bridge", "none", "--iptables=false"] if host.lacks(self.network) else ["--userland-proxy=true"]
         return {"dockerd.log": [
             "dockerd", "--host", "unix:///run/docker.sock", "--data-root", f"{d}/data", "--exec-root", "/run/docker",
             "--pidfile", "/run/docker.pid", "--storage-driver", "overlay2", "--cgroup-parent", self.parent,
             "--exec-opt", "native.cgroupdriver=cgroupfs", "--add-runtime", f"tested={self.binary}",
-            "--default-runtime", "tested", "--userland-proxy=true", "--shutdown-timeout", "1"]}
+            "--default-runtime", "tested", "--shutdown-timeout", "1", *network]}
 
     def prepare(self):
         self.wait_for(["version"], "dockerd.log")

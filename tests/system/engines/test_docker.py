@@ -295,6 +295,7 @@ def test_restart_policy_brings_a_failing_program_back(t):
 
 @engine("docker")
 def test_a_published_port_answers(t):
+    t.need(t.engine.network)
     name = start(t, "-p", "127.0.0.1:8080:80", argv=("sh", "-c", "mkdir -p /www; echo page >/www/index.html; httpd -f -h /www"))
     get = ["busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/index.html"]
     t.until(lambda: t.engine.inside(*get).out == "page\n", 15, "an answer on the published port")
@@ -303,6 +304,7 @@ def test_a_published_port_answers(t):
 
 @engine("docker")
 def test_containers_reach_each_other_over_the_bridge(t):
+    t.need(t.engine.network)
     server = start(t, argv=("sh", "-c", "mkdir -p /www; echo page >/www/f; httpd -f -h /www"))
     address = inspect(t, server, "{{.NetworkSettings.IPAddress}}")
     t.until(lambda: t.engine("run", "--rm", "box", "wget", "-q", "-O", "-", f"http://{address}/f").out == "page\n",
