@@ -46,10 +46,17 @@ def subgroups(directory):
     return [path for path, _, _ in os.walk(directory, topdown=False) if path != directory]
 
 
+def _types_at(place):
+    mounts = [line.split() for line in linux.read("/proc/self/mounts").splitlines()]
+    return [fields[2] for fields in mounts if fields[1] == place]
+
+
 def _enter(cgroup, directory):
     _write(f"{cgroup}/cgroup.procs", "0")
     linux.unshare(linux.CLONE_NEWCGROUP)
     linux.private_mounts()
+    if "cgroup2" in _types_at(CGROUPS):
+        linux.umount(CGROUPS)  # of our namespace only; the same file system cannot cover itself
     linux.mount("cgroup2", CGROUPS, "cgroup2")
     linux.mount("tmpfs", directory, "tmpfs", 0, "mode=755")
     # A cgroup that has processes can hand no controller to its children.
