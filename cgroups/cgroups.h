@@ -128,7 +128,9 @@ struct cg_device_rules {
 /* Pure: the program for the rules, as struct bpf_insn[] in the arena. n == 0: nothing to restrict. */
 int cg_device_program(const struct cg_device_rules *rules, size_t n_lists, struct arena *a,
 		      void **ret_insns, size_t *ret_n, struct error *err);
-int cg_device_attach(int cg_fd, const void *insns, size_t n, struct error *err);
+/* CG_FRESH: the cgroup was made by us just now, so there is no program to ask for and replace. */
+enum cg_age { CG_USED, CG_FRESH };
+int cg_device_attach(int cg_fd, enum cg_age age, const void *insns, size_t n, struct error *err);
 /* The model the program is tested against: would this access be allowed? */
 bool cg_device_allows(const struct cg_device_rules *rules, size_t n_lists, char type, int64_t major,
 		      int64_t minor, unsigned access);

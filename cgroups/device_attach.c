@@ -178,10 +178,10 @@ static int put_in_force(int cg_fd, int prog_fd, const struct attached *old, stru
 	return detach_from(cg_fd, old, 1, err);
 }
 
-int cg_device_attach(int cg_fd, const void *insns, size_t n, struct error *err)
+int cg_device_attach(int cg_fd, enum cg_age age, const void *insns, size_t n, struct error *err)
 {
 	struct attached old = { .n = 0 };
-	int r = query(cg_fd, &old);
+	int r = age == CG_FRESH ? 0 : query(cg_fd, &old);
 
 	if (n == 0) {
 		/* A kernel or a user without BPF has nothing attached that could be taken off. */

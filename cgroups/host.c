@@ -149,7 +149,7 @@ static int not_supported(enum cg_layout layout, struct error *err)
 
 static int open_root(const char *place)
 {
-	return open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return openat(AT_FDCWD, place, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static int open_elsewhere(struct cg_host *host, struct error *err)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 #include "spec/base/json.h"
+
+#define READ_TIMEOUT_MS 3000
 
 const char *cli_id(const struct cli *cli, struct error *err)
 {
@@ -45,11 +48,15 @@ int cli_read_file(const char *name, struct buf *b, struct error *err)
 	if (!strcmp(name, "-"))
 		return file_read_fd(STDIN_FILENO, "standard input", JSON_MAX_BYTES, b, err);
 
-	/* Not a regular file only: a shell's <(…) is a pipe. */
-	auto_close int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* Not a regular file only: a shell's <(…) is a pipe. One that nobody writes to is no reason to wait. */
+	auto_close int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return error_set(err, errno, "open %s", name);
+	if (poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, READ_TIMEOUT_MS) == 0)
+		return error_rule(err, ETIMEDOUT, "%s: nothing to read within %d seconds", name,
+				  READ_TIMEOUT_MS / 1000);
+	fcntl(fd, F_SETFL, O_RDONLY);
 	return file_read_fd(fd, name, JSON_MAX_BYTES, b, err);
 }
 

@@ -79,7 +79,7 @@ static int open_init_root(int pidfd, struct error *err)
 	snprintf(path, sizeof(path), "/proc/%u/root", pid);
 
 	/* path-ok: the host's /proc; its magic link is the very object, resolved by nobody else. */
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? error_set(err, errno, "open %s", path) : fd;
 }

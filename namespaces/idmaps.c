@@ -113,7 +113,7 @@ int ns_userns_of_maps(const struct spec_idmaps *uid, const struct spec_idmaps *g
 
 	if (r == 0) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
-		r = open(path, O_RDONLY | O_CLOEXEC); /* path-ok: the host's /proc */
+		r = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); /* path-ok: the host's /proc */
 		if (r < 0)
 			r = error_set(err, errno, "open %s", path);
 	}

@@ -57,7 +57,7 @@ static int check_same(struct ns_entry *ns, enum spec_ns_kind kind, struct error 
 static int open_one(struct ns_entry *ns, enum spec_ns_kind kind, struct error *err)
 {
 	/* O_NONBLOCK: it may be a fifo, whose open would wait for ever. path-ok: a path of the host. */
-	ns->fd = open(ns->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ns->fd = openat(AT_FDCWD, ns->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	int r = ns->fd < 0 ? error_set(err, errno, "open %s namespace %s", spec_ns_name(kind),
 				       ns->path)

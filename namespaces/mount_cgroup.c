@@ -53,7 +53,7 @@ static int open_host_tree(struct error *err)
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		/* path-ok: a path of the host, before its root is left */
-		auto_close int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		auto_close int fd = openat(AT_FDCWD, places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
 		struct statfs fs;
 
 		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)

@@ -385,7 +385,7 @@ static int move_device(struct link *host, struct link *inside, int netns_fd,
 /* A socket belongs to the namespace it was made in, whatever its owner does afterwards. */
 static int open_inside(struct link *l, int netns_fd, struct error *err)
 {
-	auto_close int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	auto_close int own = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 
 	if (own < 0)
 		return error_set(err, errno, "open /proc/self/ns/net");
@@ -419,7 +419,7 @@ int ns_move_net_devices(const struct ns_plan *plan, pid_t pid, struct error *err
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 
 	/* path-ok: the host's /proc */
-	auto_close int netns = open(path, O_RDONLY | O_CLOEXEC);
+	auto_close int netns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
 	if (netns < 0)
 		return error_set(err, errno, "open %s", path);

@@ -27,7 +27,7 @@
 /* All of it, before the /proc that it comes from goes. */
 static int read_mountinfo(struct ns_plan *plan, char **ret, struct error *err)
 {
-	auto_close int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	auto_close int fd = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return error_set(err, errno, "open /proc/self/mountinfo");

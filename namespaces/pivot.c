@@ -49,7 +49,7 @@ static int cover_root(struct ns_plan *plan, struct error *err)
 	if (r < 0)
 		return r;
 
-	auto_close int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_close int slash = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (slash < 0)
 		return error_set(err, errno, "open /");

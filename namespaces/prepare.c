@@ -88,7 +88,7 @@ static int enter_pid_namespace(struct ns_plan *plan, struct error *err)
 
 	if (!ns_is_own(plan, SPEC_NS_PID) || !ns->path)
 		return 0;
-	plan->own_pid_ns = open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
+	plan->own_pid_ns = openat(AT_FDCWD, "/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
 	if (plan->own_pid_ns < 0 || setns(ns->fd, CLONE_NEWPID) < 0) {
 		int r = error_set(err, errno, "setns to the pid namespace %s", ns->path);
 

@@ -40,7 +40,7 @@ static int open_root_dir(const struct ns_plan *plan, struct error *err)
 
 	if (fd < 0 && errno == ELOOP && plan->root_is_relative) {
 		/* path-ok: the bundle is the caller's, wherever its path leads */
-		auto_close int bundle = open(plan->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		auto_close int bundle = openat(AT_FDCWD, plan->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 		fd = bundle < 0 ? -1 : open_plain(bundle, plan->spec->root.path);
 	}
@@ -111,7 +111,7 @@ static int isolate_host_mounts(struct ns_plan *plan, int root_dir, struct error 
 	struct mount_attr attr = { .propagation = MS_SLAVE };
 
 	if (plan->keep_host_peers) {
-		plan->host_root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		plan->host_root_fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (plan->host_root_fd < 0)
 			return error_set(err, errno, "open /");
 		return make_holder_private(root_dir, err);
@@ -143,7 +143,7 @@ int ns_mount_root(struct ns_plan *plan, struct error *err)
 		return 0;
 	}
 	if (dir < 0)
-		dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		dir = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return error_set(err, errno, "open /");
 

@@ -43,7 +43,7 @@ int ns_prepare_time(struct ns_plan *plan, struct error *err)
 
 	if (!ns_is_new(plan, SPEC_NS_TIME))
 		return 0;
-	plan->own_time_ns = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	plan->own_time_ns = openat(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
 	if (plan->own_time_ns < 0 || unshare(CLONE_NEWTIME) < 0) {
 		int r = error_set(err, errno, "unshare the time namespace");
 

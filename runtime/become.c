@@ -188,7 +188,7 @@ static int find_program(const struct launch_program *p, char *buf, size_t size, 
 	if (r != -EACCES || name[0] != '/')
 		return r;
 
-	auto_close int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* path-ok: the root entered */
+	auto_close int root_fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* path-ok: the root entered */
 
 	if (root_fd < 0)
 		return r;

@@ -18,6 +18,7 @@
 #include "runtime/console.h"
 #include "runtime/hooks.h"
 #include "runtime/listener.h"
+#include "runtime/lsm.h"
 #include "runtime/notify.h"
 #include "runtime/seccomp_cache.h"
 #include "runtime/shared.h"
@@ -188,6 +189,8 @@ int build_plan(struct build *b, struct error *err)
 	if (r == 0)
 		r = check_terminal(b, err);
 	if (r == 0)
+		r = lsm_check(&b->spec->process, err);
+	if (r == 0)
 		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
 	if (r < 0)
 		return r;
@@ -274,7 +277,7 @@ static int serve_child(struct build *b, struct error *err)
 	int r = 0;
 
 	if (b->n_device_insns)
-		r = cg_device_attach(b->cgroup_fd, b->device_insns, b->n_device_insns, err);
+		r = cg_device_attach(b->cgroup_fd, b->cgroup_made ? CG_FRESH : CG_USED, b->device_insns, b->n_device_insns, err);
 	if (r == 0 && ns_needs_maps(b->ns)) {
 		r = ns_write_maps(b->ns, l->pid, err);
 		if (r == 0)
@@ -438,6 +441,7 @@ int build_finish(struct build *b, struct error *err)
 	if (r < 0 && r != -ESRCH)
 		return error_set(err, -r, "read /proc/%d/stat", (int)l->pid);
 	b->state.start_time = r < 0 ? 0 : st.start_time;
+	b->state.pidfd_id = proc_pidfd_id(l->pidfd);
 	r = launch_verify(l, &b->proc, err);
 	if (r == 0)
 		r = proc_apply_outside(&b->proc, l->pid, err);

@@ -62,7 +62,7 @@ int caller_write_pid(const char *path, pid_t pid, struct error *err)
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	auto_free char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
-	auto_close int dir_fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	auto_close int dir_fd = dir ? openat(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (dir && dir_fd < 0)
 		return error_set(err, errno, "open directory %s of the pid file", dir);

@@ -38,7 +38,7 @@ static int address_of(const char *path, struct sockaddr_un *addr, int *ret_dir_f
 		return error_set(err, ENAMETOOLONG, "connect to %s", path);
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
-	*ret_dir_fd = open(dir[0] ? dir : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*ret_dir_fd = openat(AT_FDCWD, dir[0] ? dir : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_dir_fd < 0)
 		return error_set(err, errno, "open directory %s of the socket", dir);
 	if ((size_t)snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%.80s", *ret_dir_fd,

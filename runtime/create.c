@@ -119,12 +119,13 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	b.detach = opt->detach;
 	b.launch.gate = GATE_SOCKET;
 	f.log = ctx->log;
-	if (!opt->no_subreaper)
-		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	stdio_look(&b.stdio);
 
 	int r = build_plan(&b, err);
 
+	/* In a pid namespace of its own init gets the orphans, else we do. */
+	if (r == 0 && !opt->no_subreaper && !(ns_kinds(b.ns) & 1u << SPEC_NS_PID))
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (r == 0 && !b.detach)
 		r = foreground_begin(&f, err);
 	if (r == 0 && !b.detach && !b.spec->process.terminal)

@@ -242,7 +242,7 @@ static int look(pid_t pid, const char *program, const struct stub_report *report
 
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 
-	auto_close int root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_close int root_fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root_fd < 0)
 		return error_set(err, report->err, "exec \"%s\"", program);

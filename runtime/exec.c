@@ -20,6 +20,7 @@
 #include "runtime/foreground.h"
 #include "runtime/launch.h"
 #include "runtime/listener.h"
+#include "runtime/lsm.h"
 #include "runtime/seccomp_cache.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
@@ -121,6 +122,8 @@ static int prepare(struct exec *x, struct error *err)
 		r = exec_source(x->ctx, x->opt, &x->state, x->arena, &x->source, err);
 	if (r == 0)
 		r = check_terminal(x, err);
+	if (r == 0)
+		r = lsm_check(x->source.process, err);
 	if (r == 0)
 		r = plan(x, err);
 	return r;

@@ -16,11 +16,12 @@
 static int from_file(const char *path, struct arena *a, const struct log *log,
 		     struct spec_process **ret, struct error *err)
 {
-	auto_buf struct buf b = BUF_INIT;
-	int r = file_load_at(AT_FDCWD, path, JSON_MAX_BYTES, &b, err);
+	char *text;
+	size_t n;
+	int r = file_load_at(AT_FDCWD, path, JSON_MAX_BYTES, a, &text, &n, err);
 
 	if (r >= 0)
-		r = spec_parse_process(b.data ? b.data : "", b.len, a, log, ret, err);
+		r = spec_parse_process(text, n, a, log, ret, err);
 	return r < 0 ? error_wrap(err, r, "cannot read process file %s", path) : 0;
 }
 
@@ -36,13 +37,14 @@ static int saved_config(const struct rt_context *ctx, const struct rt_state *sta
 static int bundle_process(const struct rt_context *ctx, const struct rt_state *state, struct arena *a,
 			  struct spec_process **ret, struct error *err)
 {
-	auto_buf struct buf b = BUF_INIT;
 	struct spec *spec;
+	char *text;
+	size_t n;
 	const char *path = arena_printf(a, "%s/config.json", state->bundle);
-	int r = file_load_at(AT_FDCWD, path, JSON_MAX_BYTES, &b, NULL);
+	int r = file_load_at(AT_FDCWD, path, JSON_MAX_BYTES, a, &text, &n, NULL);
 
 	if (r == 0)
-		r = spec_parse(b.data, b.len, a, &spec, NULL);
+		r = spec_parse(text, n, a, &spec, NULL);
 	if (r < 0 || !spec->has_process)
 		r = saved_config(ctx, state, a, &spec, err);
 	if (r < 0)

@@ -23,6 +23,11 @@
 static int wait_for_go(struct launch *l, const char *what, struct error *err)
 {
 	struct stage_msg msg;
+
+	/* Our copy of the parent's end: with it open we would never notice that the parent died. */
+	if (l->sync[0] >= 0)
+		close(TAKE_FD(l->sync[0]));
+
 	int r = stage_recv(l->sync[1], PARENT_TIMEOUT_MS, what, &msg, err);
 
 	if (r < 0)
@@ -45,6 +50,8 @@ static int run_hooks(struct build *b, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	if (!build_has_hooks(b, SPEC_HOOK_CREATE_CONTAINER))
+		return 0;
 	b->state.pid = getpid(); /* a hook inside sees the pid that is valid inside */
 	state_document(&b->state, RT_CREATING, &doc);
 

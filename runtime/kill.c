@@ -62,11 +62,11 @@ int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kil
 		r = state.pid ? signal_all(&state, signo, &a, err) : 0;
 		return r == -ENOENT ? 0 : r;
 	}
-	if (signo == SIGKILL && state.pid && !(state.ns_kinds & 1u << SPEC_NS_PID))
-		kill_cgroup(&state, NULL);
-
+	bool all = signo == SIGKILL && state.pid && !(state.ns_kinds & 1u << SPEC_NS_PID);
 	auto_close int pidfd = state_pidfd(&state, err);
 
+	if (all && kill_cgroup(&state, NULL) == 0 && pidfd >= 0)
+		return 0;
 	if (pidfd < 0)
 		return pidfd;
 	if (!state_is_alive(&state)) /* a zombie: the engine has not reaped it yet */

@@ -136,8 +136,6 @@ int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), 
 	if (pid < 0)
 		return clone_failed(l, errno, err);
 	if (pid == 0) {
-		/* Ours to close, or we would never notice that the parent died. */
-		close(TAKE_FD(l->sync[0]));
 		unblock_signals();
 		child(l, data);
 		_exit(255);

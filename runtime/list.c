@@ -108,7 +108,7 @@ static size_t collect_ids(DIR *dir, struct arena *a, const char ***ret)
 int rt_list(const struct rt_context *ctx, struct arena *a, struct rt_summary **ret, size_t *ret_n,
 	    struct error *err)
 {
-	auto_close int root_fd = open(ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int root_fd = openat(AT_FDCWD, ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	*ret = NULL;
 	*ret_n = 0;

@@ -21,7 +21,7 @@ int seccomp_cache_open(const struct rt_context *ctx)
 	if ((size_t)snprintf(path, sizeof(path), "%s/.seccomp@", ctx->root) >= sizeof(path))
 		return -1;
 
-	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 && errno == ENOENT) {
 		auto_close int root_fd = state_open_root(ctx, true, NULL);

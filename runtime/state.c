@@ -61,7 +61,8 @@ static int check_root(int fd, const char *path, struct error *err)
 
 	if (fstat(own, &st) < 0)
 		return error_set(err, errno, "stat state directory %s", path);
-	if ((st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & 022))
+	/* With the sticky bit others may add names, but not touch ours. */
+	if ((st.st_uid == 0 || st.st_uid == geteuid()) && (!(st.st_mode & 022) || st.st_mode & S_ISVTX))
 		return TAKE_FD(own);
 
 	int r = error_rule(err, EPERM, "state directory %s can be changed by others (owner %u, mode %04o)",
@@ -73,7 +74,7 @@ static int check_root(int fd, const char *path, struct error *err)
 
 int state_open_root(const struct rt_context *ctx, bool make, struct error *err)
 {
-	int fd = open(ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT && make) {
 		char path[PATH_MAX];
@@ -89,7 +90,7 @@ int state_open_root(const struct rt_context *ctx, bool make, struct error *err)
 			}
 		if (mkdir(path, 0700) < 0 && errno != EEXIST) /* path-ok: host path */
 			return error_set(err, errno, "make state directory %s", path);
-		fd = open(ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = openat(AT_FDCWD, ctx->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
 	if (fd < 0)
 		return error_set(err, errno, "open state directory %s", ctx->root);
@@ -157,7 +158,7 @@ int state_open(const struct rt_context *ctx, const char *id, enum state_access a
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", ctx->root, id) >= sizeof(path))
 		return no_such_container(id, err);
 
-	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
 		return no_such_container(id, err);
@@ -218,6 +219,27 @@ int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
 	return r;
 }
 
+/* When the machine was started, as far as its clock can tell. Asks the vDSO, not the kernel. */
+static int64_t boot_time(void)
+{
+	struct timespec now, up;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	return now.tv_sec - up.tv_sec;
+}
+
+/*
+ * pidfd numbers begin anew with each boot, so they only count within one. A clock
+ * that was set since makes the slower comparison by start time necessary, not wrong.
+ */
+static bool is_same_boot(const struct rt_state *s)
+{
+	int64_t apart = boot_time() - s->boot_time;
+
+	return apart > -60 && apart < 60;
+}
+
 static void write_annotations(struct json_w *w, const struct rt_state *s)
 {
 	if (!s->n_annotations)
@@ -230,7 +252,8 @@ static void write_annotations(struct json_w *w, const struct rt_state *s)
 
 int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 {
-	auto_buf struct buf b = BUF_INIT;
+	char space[4096];
+	auto_buf struct buf b = BUF_ON(space);
 	struct json_w w = { .out = &b };
 
 	json_w_open(&w, NULL, '{');
@@ -238,6 +261,10 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 	json_w_str(&w, "id", s->id);
 	json_w_int(&w, "pid", s->pid);
 	json_w_uint(&w, "startTime", s->start_time);
+	if (s->pidfd_id) {
+		json_w_uint(&w, "pidfdId", s->pidfd_id);
+		json_w_int(&w, "bootTime", boot_time());
+	}
 	json_w_str(&w, "bundle", s->bundle);
 	json_w_str(&w, "rootfs", s->rootfs);
 	json_w_str(&w, "created", s->created);
@@ -328,6 +355,8 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 		.cgroup_dir = member_text(doc, "cgroupDir"),
 		.pid = (pid_t)member_uint(doc, "pid"),
 		.start_time = member_uint(doc, "startTime"),
+		.pidfd_id = member_uint(doc, "pidfdId"),
+		.boot_time = (int64_t)member_uint(doc, "bootTime"),
 		.ns_kinds = (unsigned)member_uint(doc, "namespaces"),
 		.has_hooks = member_flag(doc, "hooks"),
 		.no_new_keyring = member_flag(doc, "noNewKeyring"),
@@ -390,7 +419,7 @@ int state_peek(const struct rt_context *ctx, const char *id, struct arena *a, st
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s/state.json", ctx->root, id) >= sizeof(path))
 		return no_such_container(id, err);
 
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd >= 0)
 		return read_and_parse(fd, id, a, ret, err);
@@ -427,7 +456,7 @@ static bool is_frozen(const struct rt_state *s)
 	    (size_t)snprintf(path, sizeof(path), "%s/cgroup.events", s->cgroup_dir) >= sizeof(path))
 		return false;
 
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
@@ -444,8 +473,15 @@ bool state_is_alive(const struct rt_state *s)
 {
 	struct proc_stat st;
 
-	return s->pid > 0 && proc_stat(s->pid, &st) == 0 && st.start_time == s->start_time &&
-	       st.state != 'Z' && st.state != 'X';
+	if (s->pid <= 0)
+		return false;
+	if (s->pidfd_id && is_same_boot(s)) {
+		auto_close int pidfd = proc_pidfd_open(s->pid);
+
+		return pidfd >= 0 && proc_pidfd_is(pidfd, s->pidfd_id);
+	}
+	return proc_stat(s->pid, &st) == 0 && st.start_time == s->start_time && st.state != 'Z' &&
+	       st.state != 'X';
 }
 
 enum rt_status state_status_of_init(const struct rt_state *s)
@@ -468,7 +504,7 @@ enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const stru
 int state_open_cgroup(const struct rt_state *s, struct error *err)
 {
 	struct cg_host host = { .root_fd = -1 };
-	int fd = open(s->cgroup_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(AT_FDCWD, s->cgroup_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd >= 0)
 		return fd;
@@ -484,23 +520,27 @@ int state_open_cgroup(const struct rt_state *s, struct error *err)
 
 int state_pidfd(const struct rt_state *s, struct error *err)
 {
-	int fd = s->pid > 0 ? proc_pidfd(s->pid, s->start_time, NULL) : -ESRCH;
+	auto_close int fd = s->pid > 0 ? proc_pidfd(s->pid, s->start_time, NULL) : -ESRCH;
+
+	if (fd >= 0 && s->pidfd_id && is_same_boot(s) && proc_pidfd_id(fd) != s->pidfd_id)
+		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
 
 	if (fd == -ESRCH)
 		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
 	if (fd < 0)
 		return error_set(err, -fd, "open a pidfd of process %d", (int)s->pid);
-	return fd;
+	return TAKE_FD(fd);
 }
 
 int state_load_config(int dir_fd, struct arena *a, struct spec **ret, struct error *err)
 {
 	/* Checked at create; the rules of a newer version must not lock anyone out of delete. */
-	auto_buf struct buf b = BUF_INIT;
-	int r = file_load_at(dir_fd, "config.json", JSON_MAX_BYTES, &b, err);
+	char *text;
+	size_t n;
+	int r = file_load_at(dir_fd, "config.json", JSON_MAX_BYTES, a, &text, &n, err);
 
 	if (r >= 0)
-		r = spec_parse(b.data ? b.data : "", b.len, a, ret, err);
+		r = spec_parse(text, n, a, ret, err);
 	return r < 0 ? error_wrap(err, r, "cannot read the container's saved config") : 0;
 }
 

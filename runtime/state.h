@@ -39,7 +39,9 @@ struct rt_state {
 	const char *bundle, *rootfs, *created;
 	const char *program;      /* process.args[0], for messages */
 	pid_t pid;
-	uint64_t start_time;      /* proc_stat.start_time of pid: together they name the process for good */
+	uint64_t start_time;      /* proc_stat.start_time of pid: together they name the process */
+	uint64_t pidfd_id;        /* proc_pidfd_id(): finer than a clock tick; 0 on kernels without */
+	int64_t boot_time;        /* of the boot that pidfd_id belongs to, seconds; see state.c */
 	const char *cgroup_dir;   /* absolute directory of the leaf */
 	const char *cgroup;       /* path in the v2 tree */
 	unsigned ns_kinds;        /* ns_kinds() */

@@ -249,15 +249,16 @@ int spec_parse_resources(const char *text, size_t n, struct arena *a, const stru
 int spec_load(int dir_fd, const char *name, struct arena *a, const struct log *log,
 	      struct spec **ret, struct error *err)
 {
-	auto_buf struct buf text = BUF_INIT;
 	struct spec *spec;
-	int r = file_load_at(dir_fd, name, JSON_MAX_BYTES, &text, err);
+	char *text;
+	size_t n;
+	int r = file_load_at(dir_fd, name, JSON_MAX_BYTES, a, &text, &n, err);
 
 	if (r == -ENOENT)
 		error_hint(err, "a bundle is a directory with a config.json: name it with "
 				"--bundle, or make one with the command \"spec\"");
 	if (r >= 0)
-		r = spec_parse(text.data ? text.data : "", text.len, a, &spec, err);
+		r = spec_parse(text, n, a, &spec, err);
 	if (r >= 0)
 		r = spec_validate(spec, log, err);
 	if (r < 0)

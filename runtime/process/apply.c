@@ -34,7 +34,7 @@ static int apply_attributes(const struct proc_plan *plan, struct error *err)
 	int r = 0;
 
 	if (plan->keyring)
-		r = proc_set_keyring(plan->keyring, err);
+		r = proc_set_keyring(plan, err);
 	if (r >= 0 && spec->scheduler)
 		r = proc_set_scheduler(spec->scheduler, err);
 	if (r >= 0 && spec->io_priority)

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* User and group ids. The real, effective and saved id of each kind, and the whole group list. */
+/*
+ * User and group ids. The real, effective and saved id of each kind, and the whole group list.
+ * By system call: the wrappers of a libc stop every thread to change all of them, and we have one.
+ */
 #include "runtime/process/steps.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int set_groups(const struct proc_plan *plan, struct error *err)
 {
 	const struct spec_user *user = &plan->spec->user;
 
-	if (setgroups(user->n_additional_gids, user->additional_gids) == 0)
+	if (syscall(SYS_setgroups, user->n_additional_gids, user->additional_gids) == 0)
 		return 0;
 	/*
 	 * Since CVE-2014-8989 a user namespace whose map was written without privilege
@@ -32,7 +35,7 @@ int proc_set_ids(const struct proc_plan *plan, enum proc_keep_caps keep, struct 
 
 	if (r < 0)
 		return r;
-	if (setresgid(gid, gid, gid) < 0) {
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0) {
 		r = error_set(err, errno, "set gid %u", gid);
 		if (r == -EINVAL)
 			error_hint(err, "the user namespace does not map group %u", gid);
@@ -42,7 +45,7 @@ int proc_set_ids(const struct proc_plan *plan, enum proc_keep_caps keep, struct 
 	/* Every exec clears this bit, the stub's own is the next (capabilities(7), securebits). */
 	if (keep == PROC_KEEP_CAPS && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "keep capabilities over the change to uid %u", uid);
-	if (setresuid(uid, uid, uid) < 0) {
+	if (syscall(SYS_setresuid, uid, uid, uid) < 0) {
 		r = error_set(err, errno, "set uid %u", uid);
 		if (r == -EINVAL)
 			error_hint(err, "the user namespace does not map user %u", uid);

@@ -15,8 +15,9 @@
  */
 #define RING_PERMISSIONS 0x3f1b0000UL
 
-int proc_set_keyring(const char *name, struct error *err)
+int proc_set_keyring(const struct proc_plan *plan, struct error *err)
 {
+	const char *name = plan->keyring;
 	long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
 
 	if (ring < 0 && errno == ENOSYS)
@@ -28,7 +29,8 @@ int proc_set_keyring(const char *name, struct error *err)
 			error_hint(err, "raise kernel.keys.maxkeys, or use --no-new-keyring");
 		return r;
 	}
-	if (syscall(SYS_keyctl, KEYCTL_SETPERM, ring, RING_PERMISSIONS) < 0)
+	/* An exec finds the ring that init made. */
+	if (!plan->is_exec && syscall(SYS_keyctl, KEYCTL_SETPERM, ring, RING_PERMISSIONS) < 0)
 		return error_set(err, errno, "make session keyring %s searchable", name);
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "runtime/process/process.h"
 
 /* Joins the session keyring of that name, or makes it. Kernels without keys are fine. */
-int proc_set_keyring(const char *name, struct error *err);
+int proc_set_keyring(const struct proc_plan *plan, struct error *err);
 
 int proc_set_scheduler(const struct spec_scheduler *s, struct error *err);
 int proc_set_io_priority(const struct spec_io_priority *p, struct error *err);

@@ -108,11 +108,13 @@ static int check_groups(const struct view *v, struct error *err)
 {
 	const struct spec_user *user = &v->plan->spec->user;
 	size_t n = user->n_additional_gids;
-	auto_free uint32_t *sorted = malloc((n + 1) * sizeof(*sorted));
+	uint32_t few[64];
+	auto_free uint32_t *many = n > ARRAY_SIZE(few) ? malloc(n * sizeof(*many)) : NULL;
+	uint32_t *sorted = many ?: few;
 	const char *p = find_line(v, "Groups");
 	uint64_t id;
 
-	if (!sorted)
+	if (n > ARRAY_SIZE(few) && !many)
 		return error_set(err, ENOMEM, "sort %zu groups", n);
 	if (!p)
 		return error_rule(err, EPROTO, "/proc/%d/status has no Groups", v->pid);
@@ -209,22 +211,29 @@ static int check_modes(const struct view *v, struct error *err)
 	return 0;
 }
 
-/* One read is all of it, unless it has more groups than fit: seq_file never cuts a file short otherwise. */
-static int read_status(const char *path, struct buf *status, struct error *err)
+/* Usually one read into `first` is all of it; only a long list of groups needs more. */
+static int read_status(const char *path, char *first, size_t size, struct buf *more, const char **ret,
+		       struct error *err)
 {
-	enum { FIRST = 8192 };
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return error_set(err, errno, "open %s", path);
 
-	ssize_t n = read(fd, buf_reserve(status, FIRST), FIRST);
+	ssize_t n = read(fd, first, size - 1);
 
 	if (n < 0)
 		return error_set(err, errno, "read %s", path);
-	status->len = (size_t)n;
-	status->data[n] = '\0';
-	return n < FIRST ? 0 : file_read_fd(fd, path, STATUS_MAX, status, err);
+	first[n] = '\0';
+	*ret = first;
+	if ((size_t)n < size - 1)
+		return 0;
+	buf_add(more, first, (size_t)n);
+
+	int r = file_read_fd(fd, path, STATUS_MAX, more, err);
+
+	*ret = more->data;
+	return r;
 }
 
 /* A process that exits gives up its memory first and its descriptors next (kernel/exit.c, do_exit). */
@@ -241,12 +250,14 @@ int proc_verify(const struct proc_plan *plan, pid_t pid, struct proc_facts *ret,
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 
-	int r = read_status(path, &status, err);
+	char first[4096];
+	const char *text = first;
+	int r = read_status(path, first, sizeof(first), &status, &text, err);
 
 	if (r < 0)
 		return r;
 
-	struct view v = { .plan = plan, .status = status.data, .pid = pid };
+	struct view v = { .plan = plan, .status = text, .pid = pid };
 
 	look(&v, ret);
 	if (ret->is_ending)

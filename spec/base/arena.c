@@ -112,13 +112,16 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 void arena_release(struct arena *a)
 {
+	size_t used = a->next ? sizeof(a->inline_) : 0;
+
 	while (a->blocks) {
 		struct arena_block *older = a->blocks->older;
 
 		munmap(a->blocks, a->blocks->bytes);
 		a->blocks = older;
 	}
-	if (a->next)
-		memset(a->inline_, 0, sizeof(a->inline_));
+	if (a->next >= a->inline_ && a->next <= a->inline_ + sizeof(a->inline_))
+		used = (size_t)(a->next - a->inline_);
+	memset(a->inline_, 0, used);
 	a->next = a->end = NULL;
 }

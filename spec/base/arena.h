@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdarg.h>
 
-#define ARENA_INLINE 24576
+#define ARENA_INLINE 131072
 
 struct arena_block;
 

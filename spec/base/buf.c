@@ -18,10 +18,13 @@ char *buf_reserve(struct buf *b, size_t n)
 		while (cap < b->len + n + 1)
 			cap *= 2;
 
-		char *data = realloc(b->data, cap);
+		char *data = realloc(b->is_borrowed ? NULL : b->data, cap);
 
 		if (!data)
 			oom_die();
+		if (b->is_borrowed && b->len)
+			memcpy(data, b->data, b->len + 1);
+		b->is_borrowed = false;
 		b->data = data;
 		b->cap = cap;
 	}
@@ -81,6 +84,7 @@ void buf_reset(struct buf *b)
 
 void buf_release(struct buf *b)
 {
-	free(b->data);
+	if (!b->is_borrowed)
+		free(b->data);
 	*b = (struct buf)BUF_INIT;
 }

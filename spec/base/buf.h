@@ -12,15 +12,19 @@
  */
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buf {
 	char *data;
 	size_t len;
 	size_t cap;
+	bool is_borrowed; /* data is the caller's array, see BUF_ON */
 };
 
 #define BUF_INIT { .data = NULL, .len = 0, .cap = 0 }
+/* Begins in an array of the caller's and goes to the heap only when that is full. */
+#define BUF_ON(array) { .data = (array), .len = 0, .cap = sizeof(array), .is_borrowed = true }
 
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_puts(struct buf *b, const char *s);

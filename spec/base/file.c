@@ -71,48 +71,72 @@ int file_read_fd(int fd, const char *name, size_t max, struct buf *b, struct err
 	}
 }
 
-static int open_regular(int dir_fd, const char *name, struct stat *st, struct error *err)
+/* O_NONBLOCK: opening a fifo without a writer would wait forever. */
+static int open_waitless(int dir_fd, const char *name, struct error *err)
 {
-	/* O_NONBLOCK: opening a fifo without a writer would wait forever. */
-	auto_close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd < 0)
-		return error_set(err, errno, "open %s", name);
+	return fd < 0 ? error_set(err, errno, "open %s", name) : fd;
+}
 
-	if (fstat(fd, st) < 0)
+static int check_regular(int fd, const char *name, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "stat %s", name);
-	if (S_ISDIR(st->st_mode))
+	if (S_ISDIR(st.st_mode))
 		return error_set(err, EISDIR, "open %s", name);
-	if (!S_ISREG(st->st_mode))
+	if (!S_ISREG(st.st_mode))
 		return error_rule(err, EINVAL, "%s is not a regular file", name);
-	return TAKE_FD(fd);
+	return 0;
 }
 
 int file_open_regular(int dir_fd, const char *name, struct error *err)
 {
-	struct stat st;
+	auto_close int fd = open_waitless(dir_fd, name, err);
+	int r = fd < 0 ? fd : check_regular(fd, name, err);
 
-	return open_regular(dir_fd, name, &st, err);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
-int file_load_at(int dir_fd, const char *name, size_t max, struct buf *b, struct error *err)
+int file_load_at(int dir_fd, const char *name, size_t max, struct arena *a, char **ret, size_t *ret_n,
+		 struct error *err)
 {
-	struct stat st;
-	auto_close int fd = open_regular(dir_fd, name, &st, err);
+	enum { USUAL = 16384 };
+	auto_close int fd = open_waitless(dir_fd, name, err);
 
 	if (fd < 0)
 		return fd;
 
-	/* One byte more than there is: a short read then is the end, and a file that grows is read on. */
-	size_t room = st.st_size > 0 && (size_t)st.st_size < max ? (size_t)st.st_size + 1 : 4096;
-	char *to = buf_reserve(b, room);
-	ssize_t n = read(fd, to, room);
+	/* A short read of a regular file is its end. What else it may be shows in how it reads. */
+	char *text = arena_alloc(a, USUAL + 1);
+	ssize_t n = read(fd, text, USUAL);
 
-	if (n < 0)
-		return error_set(err, errno, "read %s", name);
-	b->len += (size_t)n;
-	b->data[b->len] = '\0';
-	return (size_t)n < room ? 0 : file_read_fd(fd, name, max, b, err);
+	if (n <= 0 || n == USUAL) {
+		int code = errno;
+		int r = check_regular(fd, name, err);
+
+		if (r < 0)
+			return r;
+		if (n < 0)
+			return error_set(err, code, "read %s", name);
+	}
+	if (n == USUAL) {
+		auto_buf struct buf b = BUF_INIT;
+
+		buf_add(&b, text, (size_t)n);
+
+		int r = file_read_fd(fd, name, max, &b, err);
+
+		if (r < 0)
+			return r;
+		n = (ssize_t)b.len;
+		text = arena_strndup(a, b.data, b.len);
+	}
+	*ret = text;
+	*ret_n = (size_t)n;
+	return 0;
 }
 
 int file_write_all(int fd, const char *name, const void *data, size_t n, struct error *err)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "spec/base/arena.h"
 #include "spec/base/error.h"
 
 struct buf;
@@ -32,10 +33,11 @@ ssize_t file_read_at(int dir_fd, const char *name, char *buf, size_t size, struc
 int file_read_fd(int fd, const char *name, size_t max, struct buf *b, struct error *err);
 
 /*
- * Appends the whole of the regular file dir_fd/name to b, at most max bytes: -EFBIG
- * beyond, -EINVAL for a fifo or device (never waited for). name is a host path.
+ * Reads the whole of the regular file dir_fd/name into the arena, NUL-terminated: at most
+ * max bytes (-EFBIG beyond), -EINVAL for a fifo or device (never waited for). name is a host path.
  */
-int file_load_at(int dir_fd, const char *name, size_t max, struct buf *b, struct error *err);
+int file_load_at(int dir_fd, const char *name, size_t max, struct arena *a, char **ret, size_t *ret_n,
+		 struct error *err);
 
 /* Opens a regular file for reading and never blocks on a fifo or a device: -EINVAL for those. */
 int file_open_regular(int dir_fd, const char *name, struct error *err);

@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,7 +56,7 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
@@ -68,6 +70,26 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 		return -errno;
 	text[n] = '\0';
 	return parse_stat(text, ret);
+}
+
+#define PIDFS_MAGIC 0x50494446 /* linux/magic.h, Linux 6.9 */
+
+uint64_t proc_pidfd_id(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PIDFS_MAGIC || fstat(pidfd, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+bool proc_pidfd_is(int pidfd, uint64_t id)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	struct stat st;
+
+	return fstat(pidfd, &st) == 0 && st.st_ino == id && poll(&p, 1, 0) == 0;
 }
 
 int proc_pidfd_open(pid_t pid)

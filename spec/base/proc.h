@@ -48,6 +48,14 @@ struct proc_stat {
 };
 int proc_stat(pid_t pid, struct proc_stat *ret);
 
+/*
+ * A number that this process alone has for as long as the machine runs: the inode of its
+ * pidfd on pidfs (Linux 6.9). 0 where pidfds have no identity of their own.
+ */
+uint64_t proc_pidfd_id(int pidfd);
+/* Is it still the process with this id, and has it not ended (a zombie has)? */
+bool proc_pidfd_is(int pidfd, uint64_t id);
+
 /* pidfd_open(2), quietly: the descriptor or -errno. */
 int proc_pidfd_open(pid_t pid);
 

@@ -303,7 +303,7 @@ static int attach(const struct scratch *s, const struct spec_device_rule *v, siz
 
 	assert_ok(cg_device_program(&list, 1, &a, &insns, &len, &err));
 
-	int r = cg_device_attach(s->fd, insns, len, &err);
+	int r = cg_device_attach(s->fd, CG_USED, insns, len, &err);
 
 	if (r == -EPERM || r == -ENOSYS)
 		cr_skip_test("this host lets nobody load device programs");
@@ -443,7 +443,7 @@ Test(cg_devices, a_program_the_verifier_dislikes_is_an_error_with_its_words)
 
 	scratch_open(&s);
 
-	int r = cg_device_attach(s.fd, &no_exit, 1, &err);
+	int r = cg_device_attach(s.fd, CG_USED, &no_exit, 1, &err);
 
 	if (r == -EPERM || r == -ENOSYS)
 		cr_skip_test("this host lets nobody load device programs");
