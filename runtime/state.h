@@ -68,6 +68,9 @@ int state_reserve(const struct rt_context *ctx, const char *id, struct error *er
 
 enum state_access { STATE_SHARED, STATE_LOCKED };
 
+/* The error for an id that names nothing. */
+int state_no_such(const char *id, struct error *err);
+
 /* Opens <root>/<id>, with the lock (waits at most 10 s for it) or without. TEXT_NOT_EXIST. */
 int state_open(const struct rt_context *ctx, const char *id, enum state_access access,
 	       struct error *err);
@@ -103,6 +106,9 @@ enum rt_status state_status_of_init(const struct rt_state *state);
 
 /* A descriptor of the container's cgroup directory. */
 int state_open_cgroup(const struct rt_state *state, struct error *err);
+
+/* When the machine was started, in seconds: what state.json keeps beside a pidfd's number. */
+int64_t state_boot_time(void);
 
 /* The process is there and is the one that was created. */
 bool state_is_alive(const struct rt_state *state);
