@@ -179,11 +179,12 @@ def crowd(bench, sheet):
         for name, value in live.items():
             among[name][rt.name] = value
     reference = bench.rounds.reference
+    notes = dict.fromkeys(cannot, "n/a")
     for name in names:
         sheet.add(f"{name}, {AT_ONCE} at once", "us", each[name], _ratios(each[name], reference),
-                  notes=cannot)
+                  notes=notes)
     for name, values in among.items():
-        sheet.add(f"{name} at {CROWD}", "us", values, _ratios(values, reference), notes=cannot)
+        sheet.add(f"{name} at {CROWD}", "us", values, _ratios(values, reference), notes=notes)
     for name, reason in cannot.items():
         print(f"n/a: {name} crowd: {reason}")
 
