@@ -159,7 +159,7 @@ for check in includes paths licence length headers code words scripts; do
 	breaches_from < <(check_$check)
 done
 # The manual pages: one per command, and they format without a complaint.
-"${0%/*}/man.sh" || breaches=$((breaches + 1))
+[ ! -x "${0%/*}/man.sh" ] || "${0%/*}/man.sh" || breaches=$((breaches + 1))
 
 if [ $breaches -gt 0 ]; then
 	echo "lint: $breaches breach$([ $breaches -eq 1 ] || echo es)"

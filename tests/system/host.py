@@ -103,6 +103,12 @@ def _bridge():
                                                    check=False).returncode == 0
 
 
+@functools.lru_cache(None)
+def _veth():
+    return subprocess.run(["unshare", "-n", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"],
+                          capture_output=True, check=False).returncode == 0
+
+
 def _character_device(path):
     try:
         return stat.S_ISCHR(os.stat(path).st_mode)
@@ -143,6 +149,7 @@ FEATURES = {
     "containerd": lambda: _program("containerd") and _program("ctr"),
     "podman": lambda: _program("podman") and _program("conmon"),
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
+    "veth": _veth,
     "bridges with address translation": _bridge,
 }
 

@@ -79,7 +79,10 @@ def test_a_flag_of_a_tmpfs(t, case):
 @envs("hybrid")
 def test_a_flag_of_a_bind_mount(t, case):
     options, present, absent = case
-    found = mounted(t, t.bundle().bind(t.dir("source"), "/data", *options))
+    linux.private_mounts()
+    source = t.dir("source")
+    linux.mount("tmpfs", source, "tmpfs")
+    found = mounted(t, t.bundle().bind(source, "/data", *options))
     for option in present:
         has(found.options, option)
     hasnt(found.options, *absent)

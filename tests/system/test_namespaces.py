@@ -307,6 +307,7 @@ def test_a_sysctl_is_not_redirected_by_the_image(t):
 
 @envs("hybrid")
 def test_a_network_device_is_moved_renamed_and_up(t):
+    t.need("veth")
     linux.unshare(linux.CLONE_NEWNET)
     subprocess.run("ip link set lo up; ip link add outer0 type veth peer name outer1; ip link set outer0 mtu 1400;"
                    "ip addr add 10.99.0.1/24 dev outer0", shell=True, check=True)

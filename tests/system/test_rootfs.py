@@ -53,7 +53,9 @@ def test_nothing_else_is_in_dev(t):
 
 @envs("hybrid")
 def test_a_bound_dev_is_left_as_it_is(t):
+    linux.private_mounts()
     source = t.dir("dev")
+    linux.mount("tmpfs", source, "tmpfs")
     os.mknod(f"{source}/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     b = t.bundle().without_mount("/dev")
     b.config["mounts"].insert(1, {"destination": "/dev", "type": "bind", "source": source, "options": ["rbind"]})
