@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +50,12 @@ static int check_supported(const struct build *b, struct error *err)
 		int r = error_rule(err, ENOTSUP, "the VM wall (--isolation=vm) is not supported yet");
 
 		error_hint(err, "nothing was started: a process container is not a substitute for a VM");
+		return r;
+	}
+	if (getauxval(AT_EUID) != 0) {
+		int r = error_rule(err, ENOTSUP, "rootless containers are not supported yet");
+
+		error_hint(err, "run it as root; a user namespace in the config works");
 		return r;
 	}
 	if (b->ctx->systemd_cgroup)
