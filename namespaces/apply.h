@@ -107,8 +107,9 @@ int ns_userns_of_maps(const struct spec_idmaps *uid, const struct spec_idmaps *g
 		      struct error *err);
 int ns_check_joined_maps(struct ns_plan *plan, struct error *err);
 
-/* timens.c (parent) */
+/* timens.c (parent, unless there is a user namespace; then the child, as the id it was born with) */
 int ns_prepare_time(struct ns_plan *plan, struct error *err);
+int ns_make_own_time(const struct ns_plan *plan, struct error *err);
 
 /* join.c (parent) */
 int ns_open_paths(struct ns_plan *plan, struct error *err);

@@ -134,27 +134,33 @@ int ns_join(struct ns_plan *plan, struct error *err)
 	return 0;
 }
 
-static int become_id_zero(struct error *err)
+/*
+ * Before this we are an id the namespace does not know, which owns nothing in it.
+ * A namespace without an id 0 gives nobody root's rules (user_namespaces(7)), so that
+ * the program's own ids keep the capabilities just as well.
+ */
+static int become_known_id(const struct spec_user *user, struct error *err)
 {
-	/* Before this we are an id the namespace does not know, which owns nothing in it. */
-	if (setresgid(0, 0, 0) < 0)
-		return error_set(err, errno, "setresgid 0 in the user namespace");
-	if (setresuid(0, 0, 0) < 0) {
-		int code = errno;
+	int r = 0;
 
-		error_set(err, code, "setresuid 0 in the user namespace");
-		if (code == EINVAL)
-			error_hint(err, "the namespace maps no id to 0");
-		return -code;
-	}
-	return 0;
+	if (setresgid(0, 0, 0) < 0 &&
+	    (errno != EINVAL || setresgid(user->gid, user->gid, user->gid) < 0))
+		r = error_set(err, errno, "setresgid 0 or %u in the user namespace", user->gid);
+	else if (setresuid(0, 0, 0) < 0 &&
+		 (errno != EINVAL || setresuid(user->uid, user->uid, user->uid) < 0))
+		r = error_set(err, errno, "setresuid 0 or %u in the user namespace", user->uid);
+	if (r == -EINVAL)
+		error_hint(err, "the namespace maps neither id 0 nor that of process.user");
+	return r;
 }
 
 int ns_become_root(struct ns_plan *plan, struct error *err)
 {
 	bool in_userns = ns_is_own(plan, SPEC_NS_USER);
-	int r = in_userns ? become_id_zero(err) : 0;
+	int r = in_userns ? ns_make_own_time(plan, err) : 0;
 
+	if (r == 0 && in_userns)
+		r = become_known_id(&plan->spec->process.user, err);
 	if (r < 0 || !ns_is_new(plan, SPEC_NS_CGROUP))
 		return r;
 	/* Only a user namespace can be refused a cgroup2 mount, and then this path is the way out. */

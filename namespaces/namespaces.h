@@ -20,7 +20,8 @@
  *   parent  clone3(ns_clone_flags() | …)
  *   child   ns_join()             setns() into every listed path, user namespace first
  *   parent  ns_write_maps()       only when ns_needs_maps(); the child waits for it
- *   child   ns_become_root()      ids 0 of a new or joined user namespace; unshares the cgroup namespace
+ *   child   ns_become_root()      ids 0 of a new or joined user namespace (process.user's where it has none);
+ *                                 its time namespace; unshares the cgroup namespace
  *   parent  ns_move_net_devices() any time after the clone
  *   parent  ns_restore_parent()   before it starts another child
  *   child   ns_build_root()       everything that runtime hooks may look at: root, mounts, devices, links

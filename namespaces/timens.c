@@ -6,6 +6,10 @@
  * offsets can only be written while nobody is in it. So the parent unshares and
  * writes, the child is born into it, and ns_restore_parent() sets the parent's
  * further children back. A pid namespace joined by path is the same kind of thing.
+ *
+ * With a user namespace the child does it all, in there: a time namespace belongs
+ * to the user namespace it was made in, and only who has rights over its owner may
+ * enter it later (another container of the pod), or make it at all (rootless).
  */
 #include "namespaces/apply.h"
 
@@ -37,23 +41,53 @@ static int write_offset(const char *clock, const struct spec_time_offset *offset
 	return r;
 }
 
-int ns_prepare_time(struct ns_plan *plan, struct error *err)
+static int open_for_children(void)
+{
+	/* path-ok: the host's /proc */
+	return openat(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+}
+
+static int cannot(const struct ns_plan *plan, const char *what, struct error *err)
+{
+	int r = error_set(err, errno, "%s the time namespace", what);
+
+	error_at(err, "/linux/namespaces/%u", plan->ns[SPEC_NS_TIME].index);
+	return r;
+}
+
+static int make(const struct ns_plan *plan, struct error *err)
 {
 	const struct spec_linux *linux_ = &plan->spec->linux_;
 
-	if (!ns_is_new(plan, SPEC_NS_TIME))
-		return 0;
-	plan->own_time_ns = openat(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
-	if (plan->own_time_ns < 0 || unshare(CLONE_NEWTIME) < 0) {
-		int r = error_set(err, errno, "unshare the time namespace");
-
-		error_at(err, "/linux/namespaces/%u", plan->ns[SPEC_NS_TIME].index);
-		return r;
-	}
+	if (unshare(CLONE_NEWTIME) < 0)
+		return cannot(plan, "unshare", err);
 
 	int r = write_offset("monotonic", &linux_->monotonic, err);
 
 	return r < 0 ? r : write_offset("boottime", &linux_->boottime, err);
+}
+
+int ns_prepare_time(struct ns_plan *plan, struct error *err)
+{
+	if (!ns_is_new(plan, SPEC_NS_TIME) || ns_is_own(plan, SPEC_NS_USER))
+		return 0;
+	plan->own_time_ns = open_for_children();
+	if (plan->own_time_ns < 0)
+		return cannot(plan, "open", err);
+	return make(plan, err);
+}
+
+int ns_make_own_time(const struct ns_plan *plan, struct error *err)
+{
+	if (!ns_is_new(plan, SPEC_NS_TIME))
+		return 0;
+
+	int r = make(plan, err);
+	auto_close int fd = r < 0 ? -1 : open_for_children();
+
+	if (r < 0)
+		return r;
+	return fd < 0 || setns(fd, CLONE_NEWTIME) < 0 ? cannot(plan, "enter", err) : 0;
 }
 
 int ns_restore_parent(struct ns_plan *plan, struct error *err)

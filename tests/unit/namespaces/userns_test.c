@@ -3,6 +3,8 @@
 #include "tests/unit/namespaces/box.h"
 #include "tests/unit/namespaces/config.h"
 
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -561,4 +563,59 @@ Test(ns_join, exec_finds_the_root_of_a_container_without_pivot)
 	box.opt.no_pivot = true;
 	box_write(&box, "rootfs/marker", "");
 	exec_into(config(PROC, NS_PLAIN), "pid 2 cwd / marker seen\n");
+}
+
+static void look_at_ids(void)
+{
+	struct stat st = { 0 };
+
+	box_say("ids %u %u\n", getuid(), getgid());
+	if (mkdir("/mine", 0755) == 0 && stat("/mine", &st) == 0)
+		box_say("mine is of %u:%u\n", st.st_uid, st.st_gid);
+}
+
+Test(ns_user, a_namespace_without_an_id_0_belongs_to_the_programs_user)
+{
+	box_need_root();
+	own_root();
+	box_ok(&box, box_run(&box,
+			     config_with(",\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],"
+					 "\"user\":{\"uid\":1000,\"gid\":1001}}",
+					 PROC "," DEV,
+					 "\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"},"
+					 "{\"type\":\"pid\"}],"
+					 "\"uidMappings\":[{\"containerID\":1000,\"hostID\":100000,"
+					 "\"size\":1}],"
+					 "\"gidMappings\":[{\"containerID\":1001,\"hostID\":100000,"
+					 "\"size\":1}]"),
+			     look_at_ids));
+	box_has(&box, "ids 1000 1001\n");
+	box_has(&box, "mine is of 1000:1001\n");
+}
+
+static void own_and_say_time(void)
+{
+	int time_ns = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+	int user_ns = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	int owner = ioctl(time_ns, NS_GET_USERNS);
+	struct stat a = { 0 }, b = { 0 };
+
+	if (fstat(user_ns, &a) == 0 && fstat(owner, &b) == 0 && a.st_ino == b.st_ino)
+		box_say("owned by our own\n");
+	box_cat("/proc/self/timens_offsets");
+}
+
+Test(ns_join, a_time_namespace_belongs_to_the_new_user_namespace)
+{
+	box_need_root();
+	own_root();
+	box_ok(&box,
+	       box_run(&box,
+		       config(PROC, NS_USER_MAPS
+			      ",\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"},"
+			      "{\"type\":\"pid\"},{\"type\":\"time\"}],"
+			      "\"timeOffsets\":{\"monotonic\":{\"secs\":7000,\"nanosecs\":5}}"),
+		       own_and_say_time));
+	box_has(&box, "owned by our own\n");
+	box_has(&box, "monotonic        7000         5\n");
 }
