@@ -165,6 +165,7 @@ class Worker:
             f.write(str(os.getpid()))
         for path in (f"{self.cgroup}/runner", self.cgroup):
             os.rmdir(path)
+        remove_v1_cgroups(self.token)
 
     def one(self, test):
         """Runs one test; the outcome as a dictionary."""
@@ -332,6 +333,16 @@ def remove_stale_cgroups():
         if match and not os.path.exists(f"/proc/{match[1]}"):
             for top, _, _ in os.walk(f"{tree}/{name}", topdown=False):
                 census.Census._remove_cgroup(os.path.relpath(top, tree))
+
+
+def remove_v1_cgroups(token):
+    """On a hybrid host engines make directories in the v1 hierarchies too, and leave them."""
+    for hierarchy in pathlib.Path("/sys/fs/cgroup").glob("*/cgroup.procs"):
+        for top, _, _ in os.walk(hierarchy.parent / token, topdown=False):
+            try:
+                os.rmdir(top)
+            except OSError:
+                pass
 
 
 def run_environment(env, tests, jobs, binary, programs, tmp, report):
