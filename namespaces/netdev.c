@@ -418,11 +418,14 @@ int ns_move_net_devices(const struct ns_plan *plan, pid_t pid, struct error *err
 		return error_wrap(err, r, "cannot move network devices");
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 
+	/* One that the child joins by path it may not have joined yet. */
+	const struct ns_entry *joined = &plan->ns[SPEC_NS_NETWORK];
 	/* path-ok: the host's /proc */
-	auto_close int netns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	auto_close int netns = joined->path ? fcntl(joined->fd, F_DUPFD_CLOEXEC, 3)
+					    : openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
 	if (netns < 0)
-		return error_set(err, errno, "open %s", path);
+		return error_set(err, errno, "open %s", joined->path ? joined->path : path);
 
 	struct link host = { .mnl = &mnl }, inside = { .mnl = &mnl };
 

@@ -131,3 +131,58 @@ Test(ns_netdev, a_name_that_is_taken_has_a_hint)
 		     -EEXIST);
 	cr_expect(strstr(box.err.hint, "has a device lo already"), "%s", box.err.hint);
 }
+
+/* A child in a network namespace of its own, until its end of the pipe is closed. */
+static pid_t start_holder(int *ret_end)
+{
+	int ends[2], ready[2];
+	char byte;
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC) + pipe2(ready, O_CLOEXEC), 0);
+
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(ends[1]);
+		_exit(unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1 ||
+		      read(ends[0], &byte, 1) != 0);
+	}
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	*ret_end = ends[1];
+	return pid;
+}
+
+Test(ns_netdev, a_namespace_joined_by_path_gets_the_device_even_before_it_is_joined)
+{
+	struct arena arena = ARENA_INIT;
+	struct ns_plan *plan;
+	char linux_[256], path[64];
+	int end;
+
+	make_pair();
+
+	pid_t holder = start_holder(&end);
+
+	snprintf(linux_, sizeof(linux_),
+		 "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\","
+		 "\"path\":\"/proc/%d/ns/net\"}],\"netDevices\":{\"v0\":{\"name\":\"eth0\"}}",
+		 holder);
+	cr_assert_eq(box_plan(&box, config("", linux_), &arena, NULL, &plan), 0, "%s", box.line);
+	cr_assert_eq(ns_prepare(plan, &box.err), 0);
+
+	/* Ourselves are who has not joined yet. */
+	int r = ns_move_net_devices(plan, getpid(), &box.err);
+
+	error_line(&box.err, box.line, sizeof(box.line));
+	cr_expect_eq(r, 0, "%s", box.line);
+	cr_expect_eq(if_nametoindex("eth0"), 0);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", holder);
+
+	int netns = open(path, O_RDONLY | O_CLOEXEC);
+
+	cr_assert_eq(setns(netns, CLONE_NEWNET), 0);
+	cr_expect_gt(if_nametoindex("eth0"), 0);
+	close(end);
+	waitpid(holder, NULL, 0);
+	arena_release(&arena);
+}
