@@ -206,7 +206,7 @@ void parse_linux(struct reader *rd, const struct json *obj, struct spec_linux *l
 		l->intel_rdt = ARENA_NEW(rd->a, struct spec_intel_rdt);
 		parse_intel_rdt(rd, member, l->intel_rdt);
 	}
-	if ((member = rd_object(rd, obj, "memoryPolicy"))) {
+	if ((member = rd_object(rd, obj, "memoryPolicy")) && member->count > 0) {
 		l->memory_policy = ARENA_NEW(rd->a, struct spec_memory_policy);
 		parse_memory_policy(rd, member, l->memory_policy);
 	}

@@ -8,7 +8,7 @@
 
 #include "spec/show.h"
 
-enum { POLICY_OTHER = 0, POLICY_FIFO = 1, POLICY_RR = 2, POLICY_BATCH = 3, POLICY_DEADLINE = 6 };
+enum { POLICY_FIFO = 1, POLICY_RR = 2, POLICY_DEADLINE = 6 };
 
 static int check_args(const struct spec_process *p, struct place place, struct error *err)
 {
@@ -94,12 +94,6 @@ static int check_scheduler(const struct spec_scheduler *s, struct place place, s
 		return rule_at(error_rule(err, EINVAL,
 					  "%sscheduler.nice is %" PRId32
 					  ", not an integer from -20 to 19",
-					  place.name, s->nice),
-			       err, "%s/scheduler/nice", place.at);
-	if (s->nice && s->policy != POLICY_OTHER && s->policy != POLICY_BATCH)
-		return rule_at(error_rule(err, EINVAL,
-					  "%sscheduler.nice is %" PRId32
-					  ", but only SCHED_OTHER and SCHED_BATCH take one",
 					  place.name, s->nice),
 			       err, "%s/scheduler/nice", place.at);
 	if (!is_realtime && s->priority)

@@ -381,3 +381,22 @@ Test(spec_parse, a_bundles_file_is_loaded)
 	cr_assert_eq(unlinkat(fd, "config.json", 0), 0);
 	cr_assert_eq(rmdir(dir), 0);
 }
+
+Test(spec_parse, an_empty_memory_policy_is_none)
+{
+	cr_expect_null(good(LINUX("'memoryPolicy':{}"))->linux_.memory_policy);
+	cr_expect_not_null(
+		good(LINUX("'memoryPolicy':{'mode':'MPOL_DEFAULT'}"))->linux_.memory_policy);
+}
+
+Test(spec_parse, every_policy_of_the_scheduler_may_come_with_a_nice_value)
+{
+	/* The kernel has no use for it with these two, sched(7), and the specification no rule. */
+	cr_expect_eq(good(PROC("'scheduler':{'policy':'SCHED_FIFO','priority':1,'nice':19}"))
+			     ->process.scheduler->nice,
+		     19);
+	cr_expect_eq(good(PROC("'scheduler':{'policy':'SCHED_DEADLINE','runtime':1,'deadline':2,"
+			       "'period':3,'nice':-20}"))
+			     ->process.scheduler->nice,
+		     -20);
+}
