@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
@@ -80,14 +81,19 @@ static int give_stdio(const struct launch_program *p, struct error *err)
 	return 0;
 }
 
+static int take_terminal(const struct launch_program *p, struct error *err)
+{
+	if (p->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		return error_set(err, errno, "make the terminal the controlling one");
+	return 0;
+}
+
 static int replace_stdio(const struct launch_program *p, struct error *err)
 {
 	for (int fd = 0; fd <= 2; fd++)
 		if (p->stdio[fd] >= 0 && dup2(p->stdio[fd], fd) < 0)
 			return error_set(err, errno, "set up descriptor %d of the program", fd);
-	if (p->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
-		return error_set(err, errno, "make the terminal the controlling one");
-	return 0;
+	return p->clone_late ? 0 : take_terminal(p, err);
 }
 
 /*
@@ -197,8 +203,53 @@ static int find_program(const struct launch_program *p, char *buf, size_t size, 
 	return r;
 }
 
+/* Really, not at the next execve: all that the program is not given, but for what the way there still takes. */
+static int close_others(struct launch *l, const struct launch_program *p, struct error *err)
+{
+	int keep[] = { l->stub_fd, l->stub_go, l->stub_status, l->sync[1] };
+	unsigned from = 3 + p->preserve_fds;
+
+	for (;;) {
+		unsigned next = ~0U; /* the lowest of them that is not below */
+
+		for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from && syscall(SYS_close_range, from, next == ~0U ? next : next - 1, 0U) < 0)
+			return error_set(err, errno, "close the runtime's descriptors");
+		if (next == ~0U)
+			break;
+		from = next + 1;
+	}
+	l->sync[0] = -1;
+	return 0;
+}
+
+/*
+ * Until here this process was outside the container's pid namespace, with all that
+ * the way took: descriptors, capabilities, a root of the host's at first. The one that is seen inside has
+ * the program's credentials and descriptors. It waits for the parent to know it by
+ * its new pid, so that a listener is announced with the right one.
+ */
+static int clone_late(struct launch *l, const struct launch_program *p, struct error *err)
+{
+	int r = close_others(l, p, err);
+
+	/* The change of credentials has made it what fs.suid_dumpable says. */
+	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		r = error_set(err, errno, "make the process undumpable");
+	if (r == 0)
+		r = launch_clone_again(l, 0, err);
+	if (r == 0 && setsid() < 0)
+		r = error_set(err, errno, "make a session of its own");
+	if (r == 0)
+		r = take_terminal(p, err);
+	return r < 0 ? r : launch_wait_for_go(l, "it knew the process in its pid namespace", err);
+}
+
 /* As the program's user, before the filter: see proc_ready. */
 struct last_look {
+	struct launch *l;
 	const struct launch_program *p;
 	bool cwd_left; /* the directory could not be entered as root */
 	char program[PATH_MAX];
@@ -209,7 +260,9 @@ static int take_last_look(void *data, struct error *err)
 	struct last_look *look = data;
 	int r = look->cwd_left ? enter_cwd(look->p, AS_USER, err) : 0;
 
-	return r < 0 ? r : find_program(look->p, look->program, sizeof(look->program), err);
+	if (r == 0)
+		r = find_program(look->p, look->program, sizeof(look->program), err);
+	return r >= 0 && look->p->clone_late ? clone_late(look->l, look->p, err) : r;
 }
 
 static char **build_env(const struct launch_program *p, struct arena *a)
@@ -244,6 +297,7 @@ static int become(struct launch *l, const struct launch_program *p, struct error
 	r = enter_cwd(p, AS_ROOT, err);
 	if (r < 0)
 		return r;
+	look.l = l;
 	look.p = p;
 	look.cwd_left = r > 0;
 	r = keep_descriptors(l, p, err);

@@ -17,6 +17,7 @@
 
 #include "runtime/caller.h"
 #include "runtime/console.h"
+#include "runtime/guard.h"
 #include "runtime/hooks.h"
 #include "runtime/listener.h"
 #include "runtime/lsm.h"
@@ -110,6 +111,20 @@ static int plan_devices(struct build *b, struct error *err)
 	return cg_device_program(lists, 3, b->arena, &b->device_insns, &b->n_device_insns, err);
 }
 
+/*
+ * A keyring is joined by its name, and root of one container is root of another where
+ * they share a user namespace: the name must not be guessed. The kernel gives each
+ * program 16 random bytes; the first half is the stack guard's.
+ */
+static const char *keyring_name(const struct build *b)
+{
+	const unsigned char *random = (const void *)getauxval(AT_RANDOM);
+	uint64_t secret;
+
+	memcpy(&secret, random + 8, sizeof(secret));
+	return arena_printf(b->arena, "_ses.%s.%016llx", b->opt->id, (unsigned long long)secret);
+}
+
 static int plan_process(struct build *b, struct error *err)
 {
 	const struct spec_linux *lx = &b->spec->linux_;
@@ -127,7 +142,7 @@ static int plan_process(struct build *b, struct error *err)
 		.linux_ = lx,
 		.seccomp = lx->seccomp ? &b->seccomp : NULL,
 		.in_user_namespace = lx->ns[SPEC_NS_USER].listed,
-		.keyring = b->opt->no_new_keyring ? NULL : arena_printf(b->arena, "_ses.%s", b->opt->id),
+		.keyring = b->state.keyring,
 		.log = b->ctx->log,
 	};
 
@@ -199,6 +214,8 @@ int build_plan(struct build *b, struct error *err)
 		r = lsm_check(&b->spec->process, err);
 	if (r == 0)
 		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
+	if (r == 0)
+		r = guard_if_shared(b->ctx, b->spec, b->preserve_fds, err);
 	if (r < 0)
 		return r;
 
@@ -211,7 +228,8 @@ int build_plan(struct build *b, struct error *err)
 		.cgroup = b->cgroup,
 		.has_hooks = build_has_hooks(b, SPEC_HOOK_START_CONTAINER) ||
 			     build_has_hooks(b, SPEC_HOOK_POSTSTART) || build_has_hooks(b, SPEC_HOOK_POSTSTOP),
-		.no_new_keyring = b->opt->no_new_keyring,
+		.keyring = b->opt->no_new_keyring ? NULL : keyring_name(b),
+		.may_be_traced = guard_may_be_traced(b->spec),
 		.has_exec_config = b->spec->linux_.seccomp || b->spec->linux_.memory_policy ||
 				   b->spec->linux_.has_personality || b->spec->linux_.uid_maps.n,
 		.annotations = b->spec->annotations,

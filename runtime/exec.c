@@ -2,7 +2,8 @@
 /*
  * exec: another process in a container that runs. The child enters all of init's
  * namespaces with one setns(), is born in its cgroup, and ends like init does
- * (become.c). Nothing is mounted and nothing of the host is changed.
+ * (become.c). Nothing is mounted and nothing of the host is changed. Into a container
+ * that may trace it is cloned once more at the very end (guard.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include "runtime/caller.h"
 #include "runtime/exec_process.h"
 #include "runtime/foreground.h"
+#include "runtime/guard.h"
 #include "runtime/launch.h"
 #include "runtime/listener.h"
 #include "runtime/lsm.h"
@@ -39,6 +41,7 @@ struct exec {
 	struct exec_source source;    /* process and the container's saved config */
 	struct proc_seccomp seccomp;
 	struct proc_plan plan;
+	bool clone_late, cloned_late; /* see guard.h */
 	int init_pidfd;
 	int console_master;
 	char **extra_env;
@@ -95,7 +98,7 @@ static int plan(struct exec *x, struct error *err)
 		.seccomp = lx->seccomp ? &x->seccomp : NULL,
 		.in_user_namespace = x->state.ns_kinds & 1u << SPEC_NS_USER,
 		.is_exec = true,
-		.keyring = x->state.no_new_keyring ? NULL : arena_printf(x->arena, "_ses.%s", x->state.id),
+		.keyring = x->state.keyring[0] ? x->state.keyring : NULL,
 		.log = x->ctx->log,
 	};
 
@@ -118,6 +121,8 @@ static int prepare(struct exec *x, struct error *err)
 		r = check_status(x, err);
 	if (r == 0 && x->init_pidfd < 0)
 		r = error_rule(err, ESRCH, TEXT_EXEC_STOPPED);
+	if (r == 0 && x->state.may_be_traced)
+		r = guard_seal_self(x->ctx, x->preserve_fds, err);
 	if (r == 0)
 		r = exec_source(x->ctx, x->opt, &x->state, x->arena, &x->source, err);
 	if (r == 0)
@@ -126,6 +131,8 @@ static int prepare(struct exec *x, struct error *err)
 		r = lsm_check(x->source.process, err);
 	if (r == 0)
 		r = plan(x, err);
+	if (r == 0)
+		x->clone_late = x->state.may_be_traced && guard_can_clone_late(&x->plan);
 	return r;
 }
 
@@ -202,10 +209,13 @@ static int open_terminal(struct exec *x, int root_fd, struct launch_program *p, 
 
 static int enter(struct exec *x, struct launch_program *p, struct error *err)
 {
-	setsid();
+	if (setsid() < 0)
+		return error_set(err, errno, "make a session of its own");
 
-	int r = ns_exec_child(x->init_pidfd, x->state.ns_kinds, err);
+	int r = x->clone_late ? ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err) : 0;
 
+	if (r == 0)
+		r = ns_exec_child(x->init_pidfd, x->state.ns_kinds, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot enter the container's namespaces");
 	p->root_fd = AT_FDCWD; /* the root just entered is the working directory: as good as a descriptor of it */
@@ -229,8 +239,11 @@ static void exec_child(struct launch *l, void *data)
 		.procfs_fd = -1,
 		.stdio = { x->child_stdio[0], x->child_stdio[1], x->child_stdio[2] },
 		.facts = &x->stdio,
+		.clone_late = x->clone_late,
 	};
 
+	if (x->state.may_be_traced)
+		guard_forget_environment();
 	if (enter(x, &program, &err) < 0)
 		launch_fail(l, &err);
 	launch_become(l, &program);
@@ -246,6 +259,12 @@ static int on_stage(struct exec *x, struct stage_msg *msg, struct error *err)
 		x->console_master = TAKE_FD(fd);
 		return 0;
 	}
+	if (msg->stage == STAGE_PID && x->clone_late && !x->cloned_late) {
+		int r = launch_take_over(&x->launch, msg->value, err);
+
+		x->cloned_late = r == 0;
+		return r < 0 ? r : stage_send(x->launch.sync[0], STAGE_GO, 0, -1, err);
+	}
 	if (msg->stage == STAGE_LISTENER && fd >= 0)
 		return listener_send(x->source.linux_->seccomp, &x->state, RT_RUNNING, x->launch.pid,
 				     fd, err);
@@ -259,8 +278,12 @@ static int supervise(struct exec *x, struct error *err)
 
 	for (;;) {
 		struct stage_msg msg;
-		int r = stage_recv(x->launch.sync[0], timeout_ms, "entering the container", &msg, err);
+		int r = 0;
 
+		if (x->clone_late && !x->cloned_late)
+			r = launch_wait_for_word(&x->launch, timeout_ms, err);
+		if (r == 0)
+			r = stage_recv(x->launch.sync[0], timeout_ms, "entering the container", &msg, err);
 		if (r < 0)
 			return r;
 		if (msg.stage == STAGE_EOF)
@@ -300,7 +323,7 @@ static int start(struct exec *x, struct foreground *f, struct error *err)
 
 	if (x->source.linux_->uid_maps.n)
 		stdio_give_pipes(&x->stdio, host_uid(x));
-	if (r == 0)
+	if (r == 0 && !x->clone_late)
 		r = ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err);
 	if (r == 0)
 		r = launch_prepare(l, err);

@@ -13,29 +13,10 @@
 #include <unistd.h>
 
 #include "runtime/build.h"
+#include "runtime/guard.h"
 #include "runtime/hooks.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
-
-/* The parent runs hooks meanwhile; its death is an end of file, so this only bounds a parent that hangs. */
-#define PARENT_TIMEOUT_MS (3600 * 1000)
-
-static int wait_for_go(struct launch *l, const char *what, struct error *err)
-{
-	struct stage_msg msg;
-
-	/* Our copy of the parent's end: with it open we would never notice that the parent died. */
-	if (l->sync[0] >= 0)
-		close(TAKE_FD(l->sync[0]));
-
-	int r = stage_recv(l->sync[1], PARENT_TIMEOUT_MS, what, &msg, err);
-
-	if (r < 0)
-		return r;
-	if (msg.stage != STAGE_GO)
-		return error_rule(err, EPIPE, "the runtime went away before %s", what);
-	return 0;
-}
 
 static int run_hooks(struct build *b, struct error *err)
 {
@@ -46,7 +27,7 @@ static int run_hooks(struct build *b, struct error *err)
 		int r = stage_send(l->sync[1], STAGE_ROOT_BUILT, 0, -1, err);
 
 		if (r == 0)
-			r = wait_for_go(l, "its hooks had run", err);
+			r = launch_wait_for_go(l, "its hooks had run", err);
 		if (r < 0)
 			return r;
 	}
@@ -89,8 +70,11 @@ static int enter_namespaces(struct build *b, struct error *err)
 
 	if (r == 0 && ns_needs_second_clone(b->ns))
 		r = launch_clone_again(l, ns_clone_flags(b->ns), err);
+	/* The clone is in the session of the process before it, which leads it. */
+	if (r == 0 && ns_needs_second_clone(b->ns) && setsid() < 0)
+		r = error_set(err, errno, "make a session of its own");
 	if (r == 0 && ns_needs_maps(b->ns))
-		r = wait_for_go(l, "the id maps were written", err);
+		r = launch_wait_for_go(l, "the id maps were written", err);
 	if (r == 0)
 		r = ns_become_root(b->ns, err);
 	return r < 0 ? error_wrap(err, r, "cannot enter the container's namespaces") : 0;
@@ -109,7 +93,8 @@ static void make_cwd(const struct build *b)
 static int init(struct build *b, int *ret_peer, struct error *err)
 {
 	/* A session of its own: no way back to the caller's terminal (TIOCSTI, CVE-2017-5226). */
-	setsid();
+	if (setsid() < 0)
+		return error_set(err, errno, "make a session of its own");
 
 	int r = enter_namespaces(b, err);
 
@@ -134,6 +119,8 @@ void build_init_child(struct launch *l, void *data)
 	struct error err = ERROR_INIT;
 	int peer = -1;
 
+	if (b->state.may_be_traced)
+		guard_forget_environment();
 	if (init(b, &peer, &err) < 0)
 		launch_fail(l, &err);
 

@@ -29,6 +29,8 @@
 /* How long an execve may take: it reads the program from whatever filesystem holds it. */
 #define EXEC_TIMEOUT_MS 60000
 #define DEATH_TIMEOUT_MS 10000
+/* The parent runs hooks meanwhile; its death is an end of file, so this only bounds a parent that hangs. */
+#define PARENT_TIMEOUT_MS (3600 * 1000)
 
 static int make_fifo(int dir_fd, const char *name, struct error *err)
 {
@@ -156,13 +158,52 @@ int launch_clone_again(struct launch *l, uint64_t flags, struct error *err)
 	long pid = clone3_like_fork(flags | CLONE_PARENT, -1, &unused);
 
 	if (pid < 0)
-		return error_set(err, errno, "clone init in the joined user namespace");
+		return error_set(err, errno, "clone the container's process once more");
 	if (pid == 0)
 		return 0;
 
 	if (stage_send(l->sync[1], STAGE_PID, (int32_t)pid, -1, err) < 0)
 		launch_fail(l, err);
 	_exit(0);
+}
+
+int launch_take_over(struct launch *l, pid_t pid, struct error *err)
+{
+	siginfo_t si;
+
+	/* Who says so may be in the container's hands: it can be nobody but a child of ours. */
+	if (pid <= 0 || pid == l->pid || waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return error_set(err, EPROTO, "take over process %d", (int)pid);
+
+	int pidfd = proc_pidfd_open(pid);
+
+	if (pidfd < 0)
+		return error_set(err, -pidfd, "open a pidfd of process %d", (int)pid);
+
+	/* The first one has nothing left to do but to end. */
+	proc_pidfd_wait(l->pidfd, DEATH_TIMEOUT_MS);
+	waitpid(l->pid, NULL, WNOHANG);
+	close(l->pidfd);
+	l->pid = pid;
+	l->pidfd = pidfd;
+	return 0;
+}
+
+int launch_wait_for_go(struct launch *l, const char *what, struct error *err)
+{
+	struct stage_msg msg;
+
+	/* Our copy of the parent's end: with it open we would never notice that the parent died. */
+	if (l->sync[0] >= 0)
+		close(TAKE_FD(l->sync[0]));
+
+	int r = stage_recv(l->sync[1], PARENT_TIMEOUT_MS, what, &msg, err);
+
+	if (r < 0)
+		return r;
+	if (msg.stage != STAGE_GO)
+		return error_rule(err, EPIPE, "the runtime went away before %s", what);
+	return 0;
 }
 
 _Noreturn void launch_fail(struct launch *l, const struct error *err)
@@ -200,6 +241,19 @@ static int explain_death(struct launch *l, struct error *err)
 				  WTERMSIG(status));
 	return error_rule(err, ECHILD, "the container's process ended with status %d while it was set up",
 			  WEXITSTATUS(status));
+}
+
+int launch_wait_for_word(struct launch *l, int timeout_ms, struct error *err)
+{
+	struct pollfd p[] = { { .fd = l->sync[0], .events = POLLIN }, { .fd = l->pidfd, .events = POLLIN } };
+
+	while (poll(p, 2, timeout_ms) < 0)
+		if (errno != EINTR)
+			return error_set(err, errno, "wait for the container's process");
+	if (!p[1].revents || p[0].revents)
+		return 0;
+	/* What it said before it ended came after the first look, if at all. */
+	return poll(p, 1, 0) > 0 ? 0 : explain_death(l, err);
 }
 
 int launch_verify(struct launch *l, const struct proc_plan *plan, struct error *err)

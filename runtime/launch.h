@@ -57,10 +57,23 @@ int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), 
 		 struct error *err);
 
 /*
- * The second clone of init in a joined user namespace: called in the first child,
- * returns twice like fork(): 0 in init; in the first child it reports init's pid and exits.
+ * The second clone, of init in a joined user namespace or of an exec into a container
+ * that may trace (guard.h): called in the first child, returns 0 in the second; the
+ * first reports the other's pid and exits.
  */
 int launch_clone_again(struct launch *l, uint64_t flags, struct error *err);
+
+/*
+ * In the parent of a child that will clone again, before stage_recv(): the second child
+ * keeps the socket open, so the death of the first is no end of file.
+ */
+int launch_wait_for_word(struct launch *l, int timeout_ms, struct error *err);
+
+/* In the parent, at STAGE_PID: the second child takes the first one's place. */
+int launch_take_over(struct launch *l, pid_t pid, struct error *err);
+
+/* In the child: until the parent sends STAGE_GO. */
+int launch_wait_for_go(struct launch *l, const char *what, struct error *err);
 
 /* The child's failure report; never returns. */
 _Noreturn void launch_fail(struct launch *l, const struct error *err);
@@ -89,6 +102,7 @@ struct launch_program {
 	int stdio[3];                 /* what becomes 0, 1, 2; -1: the caller's own */
 	const struct stdio_facts *facts; /* of the caller's own */
 	bool terminal;                /* they are a pty: make it the controlling terminal */
+	bool clone_late;              /* children are born in the container's pid namespace: be one (guard.h) */
 	bool init;                    /* default signals end the waiting stub */
 };
 _Noreturn void launch_become(struct launch *l, const struct launch_program *p);

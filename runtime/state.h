@@ -46,11 +46,12 @@ struct rt_state {
 	const char *cgroup;       /* path in the v2 tree */
 	unsigned ns_kinds;        /* ns_kinds() */
 	bool has_hooks;           /* config.json has poststart, startContainer or poststop hooks */
-	bool no_new_keyring;
+	const char *keyring;      /* name of the session keyring, "" with --no-new-keyring */
 	bool has_notify;          /* notify/ exists */
 	bool reset_signals;       /* start has to tell the stub so (launch.h) */
 	bool has_exec_config;     /* config.json has linux members that also hold for exec */
 	bool is_vm;
+	bool may_be_traced;       /* guard_may_be_traced() */
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
 	const char *resources;    /* JSON of resources changed by update, or NULL */

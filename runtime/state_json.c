@@ -49,8 +49,8 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 	json_w_uint(&w, "namespaces", s->ns_kinds);
 	if (s->has_hooks)
 		json_w_bool(&w, "hooks", true);
-	if (s->no_new_keyring)
-		json_w_bool(&w, "noNewKeyring", true);
+	if (s->keyring && s->keyring[0])
+		json_w_str(&w, "keyring", s->keyring);
 	if (s->has_notify)
 		json_w_bool(&w, "notify", true);
 	if (s->reset_signals)
@@ -59,6 +59,8 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 		json_w_bool(&w, "execConfig", true);
 	if (s->is_vm)
 		json_w_bool(&w, "vm", true);
+	if (s->may_be_traced)
+		json_w_bool(&w, "ptrace", true);
 	write_annotations(&w, s);
 	if (s->resources)
 		json_w_raw(&w, "resources", s->resources, strlen(s->resources));
@@ -134,11 +136,12 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 		.boot_time = (int64_t)member_uint(doc, "bootTime"),
 		.ns_kinds = (unsigned)member_uint(doc, "namespaces"),
 		.has_hooks = member_flag(doc, "hooks"),
-		.no_new_keyring = member_flag(doc, "noNewKeyring"),
+		.keyring = member_text(doc, "keyring"),
 		.has_notify = member_flag(doc, "notify"),
 		.reset_signals = member_flag(doc, "resetSignals"),
 		.has_exec_config = member_flag(doc, "execConfig"),
 		.is_vm = member_flag(doc, "vm"),
+		.may_be_traced = member_flag(doc, "ptrace"),
 	};
 	read_annotations(doc, a, ret);
 

@@ -13,7 +13,8 @@ import socket
 
 import linux
 from breach import SECRET, Canary, install, is_clean, program, touched
-from case import deadline, each, envs, eq, has, hasnt, true
+from case import deadline, each, envs, eq, facts, has, hasnt, true
+from console import Session
 
 
 @contextlib.contextmanager
@@ -197,10 +198,10 @@ def breaches(out, t):
         if key not in ALLOWED_KEYS:
             found.append(line)
         elif key == "fd":  # the standard ones that the caller gave
-            if not value.startswith((f"{t.tmp}/.", "/dev/null", f"{t.tmp}/bht")):
+            if not value.startswith((f"{t.tmp}/.", "/dev/null", f"{t.tmp}/bht", "/memfd:bulkhead-")):
                 found.append(line)
         elif key in ("exe", "mem", "traced"):
-            if not value.startswith(("/bin/", "/memfd:bulkhead-init", "?")):
+            if not value.startswith(("/bin/", "/memfd:bulkhead-", "?")):
                 found.append(line)
     return found
 
@@ -247,6 +248,48 @@ def test_t09_so_it_is_for_a_container_that_may_trace(t):
     c = lurking(t, "CAP_SYS_PTRACE")
     prowl(t, c, lambda env: c.exec("/bin/true", env=env), "exec")
     eq(identity(t.binary), before, "the runtime")
+
+
+@envs("hybrid")
+def test_t09_there_an_exec_is_what_it_is_elsewhere(t):
+    # The way in is longer where somebody may trace. Nothing else may differ.
+    given = os.open(t.file("given", "text\n"), os.O_RDONLY)
+
+    def place():
+        os.dup2(given, 3)
+        os.dup2(given, 4)
+    answers = {}
+    for caps in ((), ("CAP_SYS_PTRACE",)):
+        for no_new_privs in (True, False):
+            b = t.bundle().writable().caps("CAP_KILL", *caps).probe("sleep", "1000")
+            b.process["noNewPrivileges"] = no_new_privs
+            b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO"}]}
+            c = t.up(b)
+            found = []
+            for argv, options in ((("fds",), ("--preserve-fds", "2")), (("status", "Cap", "Seccomp", "NoNewPrivs", "Uid"), ("--user", "1000:7")),
+                                  (("cwd",), ("--cwd", "/etc")), (("env",), ("--env", "A=1")), (("exit", "41"), ()), (("die", "15"), ()),
+                                  (("session",), ()), (("signals",), ()), (("umask",), ())):
+                result = c.probe(*argv, options=options, preexec=place, pass_fds=(given, 3, 4))
+                found.append((argv[0], result.code, [x for x in result.out.replace(t.tmp, "").splitlines() if "/.out" not in x and "/.err" not in x
+                                                     and not x.startswith(("pid ", "pgid ", "sid "))]))
+            out = facts(c.probe("session").ok().out)
+            eq((out["pid"], out["pid"]), (out["pgid"], out["sid"]), "a session of its own")
+            for program_ in ("/absent", "/etc", "/etc/passwd"):
+                result = c.exec(program_)
+                found.append((program_, result.code, result.err))
+            with Session(t, t.command("exec", "--tty", c.id, "/bin/sh", "-c", "probe tty; echo end")) as session:
+                session.terminal.read_until("end")
+                eq(session.wait(), 0)
+                has(session.terminal.text, "fd0 /dev/pts/", "controlling yes", "foreground yes")
+            t.runtime("exec", "--detach", "--pid-file", f"{t.tmp}/pid", c.id, "/bin/probe", "sleep", "1000").ok()
+            true(int(linux.read(f"{t.tmp}/pid")) in c.pids(), "the pid file names no process of the container")
+            for i in range(len(found)):
+                found[i] = str(found[i]).replace("0000000000080020", "0000000000000020")  # the capability itself
+            answers[caps, no_new_privs] = found
+            c.delete("--force").ok()
+    os.close(given)
+    for no_new_privs in (True, False):
+        eq(answers[("CAP_SYS_PTRACE",), no_new_privs], answers[(), no_new_privs], f"no_new_privs {no_new_privs}")
 
 
 @deadline(60)

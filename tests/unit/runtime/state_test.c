@@ -81,7 +81,7 @@ Test(state, what_is_saved_is_loaded)
 	struct rt_state in = {
 		.id = "c", .bundle = "/b", .rootfs = "/b/rootfs", .created = "2026-01-01T00:00:00.000000000Z",
 		.program = "sh", .pid = 4711, .start_time = 18446744073709551615ULL, .cgroup = "x/c",
-		.cgroup_dir = "/cg/x/c", .ns_kinds = 0x7f, .has_hooks = true, .no_new_keyring = true,
+		.cgroup_dir = "/cg/x/c", .ns_kinds = 0x7f, .has_hooks = true, .keyring = "_ses.c.0",
 		.annotations = notes, .n_annotations = 2, .resources = "{\"pids\":{\"limit\":3}}",
 	};
 	struct rt_state out;
@@ -96,7 +96,7 @@ Test(state, what_is_saved_is_loaded)
 	cr_assert_eq(out.start_time, in.start_time);
 	cr_assert_str_eq(out.cgroup_dir, in.cgroup_dir);
 	cr_assert_eq(out.ns_kinds, in.ns_kinds);
-	cr_assert(out.has_hooks && out.no_new_keyring && !out.has_notify && !out.is_vm);
+	cr_assert(out.has_hooks && !strcmp(out.keyring, in.keyring) && !out.has_notify && !out.is_vm);
 	cr_assert_eq(out.n_annotations, 2);
 	cr_assert_str_eq(out.annotations[0].value, notes[0].value);
 	cr_assert_str_eq(out.resources, in.resources);
