@@ -420,6 +420,22 @@ def test_t22_a_state_root_that_others_can_change_is_not_used(t, state):
 
 
 @envs("hybrid")
+def test_t22_a_state_that_somebody_else_put_there_is_not_acted_upon(t):
+    # In a root like /tmp anybody can make a directory of any name: what it says would be done with our rights.
+    victim = t.up()
+    root = t.dir("root", 0o1777)
+    shutil.copytree(f"{t.root}/{victim.id}", f"{root}/{victim.id}", symlinks=True)
+    for top, directories, files in os.walk(f"{root}/{victim.id}"):
+        for name in [".", *directories, *files]:
+            os.lchown(f"{top}/{name}", 65534, 65534)
+    for command in (("kill", victim.id, "KILL"), ("exec", victim.id, "/bin/true"), ("pause", victim.id), ("delete", "--force", victim.id)):
+        result = t.call([t.binary, "--root", root, *command])
+        is_clean(result, f"{command[0]} with the state of somebody else")
+        true(victim.is_running, f"{command[0]} did what somebody else's state says: {result}")
+    eq(victim.status, "running")
+
+
+@envs("hybrid")
 def test_t22_a_filter_that_somebody_else_put_in_the_cache_is_not_used(t):
     b = t.bundle().probe("mknod", "/tmp/x", "p").writable()
     b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mknod", "mknodat"], "action": "SCMP_ACT_ERRNO"}]}
