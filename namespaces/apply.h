@@ -113,3 +113,6 @@ int ns_make_own_time(const struct ns_plan *plan, struct error *err);
 
 /* join.c (parent) */
 int ns_open_paths(struct ns_plan *plan, struct error *err);
+bool ns_joins_pid(const struct ns_plan *plan);
+/* For the children of who calls it. */
+int ns_join_pid(const struct ns_plan *plan, struct error *err);

@@ -111,27 +111,42 @@ int ns_open_paths(struct ns_plan *plan, struct error *err)
 	return check_shared(plan, err);
 }
 
+static int join_one(const struct ns_plan *plan, enum spec_ns_kind kind, struct error *err)
+{
+	const struct ns_entry *ns = &plan->ns[kind];
+
+	if (setns(ns->fd, (int)spec_ns_flag(kind)) == 0)
+		return 0;
+
+	int r = error_set(err, errno, "setns to the %s namespace %s", spec_ns_name(kind), ns->path);
+
+	error_at(err, "/linux/namespaces/%u/path", ns->index);
+	return r;
+}
+
+bool ns_joins_pid(const struct ns_plan *plan)
+{
+	return ns_is_own(plan, SPEC_NS_PID) && plan->ns[SPEC_NS_PID].path;
+}
+
+int ns_join_pid(const struct ns_plan *plan, struct error *err)
+{
+	return ns_joins_pid(plan) ? join_one(plan, SPEC_NS_PID, err) : 0;
+}
+
 /*
- * The user namespace comes first: it gives the rights over those it owns. The
- * pid namespace is missing here, it is about children (pid_namespaces(7)): the
- * parent entered it before the clone.
+ * The user namespace comes first: it gives the rights over those it owns. Before it
+ * the pid namespace, which may be the host's and is about children only
+ * (pid_namespaces(7)): without a second clone the parent has entered it.
  */
 int ns_join(struct ns_plan *plan, struct error *err)
 {
-	for (int k = 0; k < SPEC_NAMESPACES; k++) {
-		struct ns_entry *ns = &plan->ns[k];
+	int r = ns_needs_second_clone(plan) ? ns_join_pid(plan, err) : 0;
 
-		if (k == SPEC_NS_PID || !ns_is_own(plan, k) || !ns->path)
-			continue;
-		if (setns(ns->fd, (int)spec_ns_flag(k)) < 0) {
-			int r = error_set(err, errno, "setns to the %s namespace %s",
-					  spec_ns_name(k), ns->path);
-
-			error_at(err, "/linux/namespaces/%u/path", ns->index);
-			return r;
-		}
-	}
-	return 0;
+	for (int k = 0; r == 0 && k < SPEC_NAMESPACES; k++)
+		if (k != SPEC_NS_PID && ns_is_own(plan, k) && plan->ns[k].path)
+			r = join_one(plan, k, err);
+	return r;
 }
 
 /*

@@ -82,20 +82,15 @@ static int prepare_sources(struct ns_plan *plan, struct error *err)
 	return 0;
 }
 
+/* With a second clone it is the first child's to enter: a clone says the new pid as the cloner sees it. */
 static int enter_pid_namespace(struct ns_plan *plan, struct error *err)
 {
-	struct ns_entry *ns = &plan->ns[SPEC_NS_PID];
-
-	if (!ns_is_own(plan, SPEC_NS_PID) || !ns->path)
+	if (!ns_joins_pid(plan) || ns_needs_second_clone(plan))
 		return 0;
 	plan->own_pid_ns = openat(AT_FDCWD, "/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
-	if (plan->own_pid_ns < 0 || setns(ns->fd, CLONE_NEWPID) < 0) {
-		int r = error_set(err, errno, "setns to the pid namespace %s", ns->path);
-
-		error_at(err, "/linux/namespaces/%u/path", ns->index);
-		return r;
-	}
-	return 0;
+	if (plan->own_pid_ns < 0)
+		return error_set(err, errno, "open the runtime's pid namespace");
+	return ns_join_pid(plan, err);
 }
 
 int ns_prepare(struct ns_plan *plan, struct error *err)

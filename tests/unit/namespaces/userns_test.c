@@ -344,6 +344,28 @@ Test(ns_join, a_user_namespace_is_joined_and_owns_what_is_new)
 	box_has(&box, "0     100000      65536\n");
 }
 
+/* The pid that a second clone announces must be the parent's name for it, not the joined namespace's. */
+Test(ns_join, a_pid_namespace_goes_with_a_joined_user_namespace)
+{
+	struct holder h;
+
+	box_need_root();
+	own_root();
+	hold(&h, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWUTS);
+	map_holder(&h);
+
+	int r = box_run(&box,
+			joining(&h, "\"namespaces\":[{\"type\":\"user\",\"path\":\"@user\"},"
+				    "{\"type\":\"mount\"},{\"type\":\"pid\",\"path\":\"@pid\"},"
+				    "{\"type\":\"uts\",\"path\":\"@uts\"}]," NS_USER_MAPS),
+			say_names);
+
+	release(&h);
+	box_ok(&box, r);
+	box_has(&box, "host held pid 2\n"); /* the first clone was never in there */
+	box_has(&box, "0     100000      65536\n");
+}
+
 Test(ns_join, maps_that_differ_from_the_joined_namespace_are_refused)
 {
 	struct holder h;
