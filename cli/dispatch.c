@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,16 +30,10 @@
  * else a directory of ours would become the container's standard input. Commands
  * that execute no program skip this: it is two of the few system calls they make.
  */
-static void guard_descriptors(void)
+static void guard_descriptors(struct cli *cli)
 {
-	struct pollfd std[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
-
 	syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-	if (poll(std, 3, 0) <= 0)
-		return;
-	for (int i = 0; i < 3; i++)
-		if ((std[i].revents & POLLNVAL) && open("/dev/null", O_RDWR) < 0)
-			_exit(1);
+	stdio_look(&cli->ctx.stdio);
 }
 
 static int open_log(struct cli *cli, struct error *err)
@@ -109,6 +102,7 @@ static int make_context(struct cli *cli, char **argv, const struct cli_verb *ver
 		.isolation = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME),
 		.log = &cli->log,
 		.argv = argv,
+		.stdio = cli->ctx.stdio,
 	};
 	return 0;
 }
@@ -202,7 +196,7 @@ static int run(struct cli *cli, char **argv, struct error *err)
 	const struct cli_verb *verb = cli_verb_find(command[0]);
 
 	if (verb && verb->flags & VERB_EXECUTES)
-		guard_descriptors();
+		guard_descriptors(cli);
 	r = open_log(cli, err);
 	if (r < 0)
 		return r;

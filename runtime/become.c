@@ -189,7 +189,9 @@ static void execute_stub(const struct launch *l, const struct launch_program *p,
 static int find_program(const struct launch_program *p, char *buf, size_t size, struct error *err)
 {
 	const char *name = p->process->args.v[0];
-	int r = proc_find_program(p->process, buf, size, err);
+	/* After create nobody executes it for a while: then be sure. */
+	enum proc_find find = p->starts_later ? PROC_FIND_SURE : PROC_FIND_LIKELY;
+	int r = proc_find_program(p->process, find, buf, size, err);
 
 	if (r != -EACCES || name[0] != '/')
 		return r;

@@ -323,7 +323,7 @@ int build_clone(struct build *b, struct error *err)
 	if (r < 0)
 		return r;
 	if (b->spec->linux_.ns[SPEC_NS_USER].listed)
-		stdio_give_pipes(&b->stdio, build_host_uid(b));
+		stdio_give_pipes(&b->ctx->stdio, build_host_uid(b));
 	l->state_dir_fd = b->state_dir;
 	l->cgroup_fd = b->cgroup_fd;
 	l->clone_flags = ns_needs_second_clone(b->ns) ? 0 : ns_clone_flags(b->ns);

@@ -41,7 +41,6 @@ struct build {
 	char **extra_env;
 	bool detach;
 	int child_stdio[3];         /* what the program uses as 0, 1, 2; -1: the caller's own */
-	struct stdio_facts stdio;   /* of the caller's own */
 
 	struct cg_host host;
 	char cgroup[PATH_MAX];

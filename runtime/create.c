@@ -35,7 +35,6 @@ int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt,
 	b.arena = &a;
 	b.detach = true;
 	b.launch.gate = GATE_FIFO;
-	stdio_look(&b.stdio);
 
 	int r = build_plan(&b, err);
 
@@ -119,7 +118,6 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	b.detach = opt->detach;
 	b.launch.gate = GATE_SOCKET;
 	f.log = ctx->log;
-	stdio_look(&b.stdio);
 
 	int r = build_plan(&b, err);
 
@@ -129,7 +127,7 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	if (r == 0 && !b.detach)
 		r = foreground_begin(&f, err);
 	if (r == 0 && !b.detach && !b.spec->process.terminal)
-		r = foreground_stdio(&f, &b.stdio, build_host_uid(&b), err);
+		r = foreground_stdio(&f, &b.ctx->stdio, build_host_uid(&b), err);
 	memcpy(b.child_stdio, f.child_stdio, sizeof(b.child_stdio));
 	if (r == 0)
 		r = run_to_start(&b, &f, err);

@@ -47,7 +47,6 @@ struct exec {
 	char **extra_env;
 	uint32_t preserve_fds;
 	int child_stdio[3];
-	struct stdio_facts stdio;
 	struct launch launch;
 };
 
@@ -57,7 +56,7 @@ struct exec {
 
 static int check_status(const struct exec *x, struct error *err)
 {
-	switch (state_status_of_init(&x->state)) {
+	switch (state_status_of_init(&x->state, x->init_pidfd)) {
 	case RT_STOPPED:
 		return error_rule(err, ESRCH, TEXT_EXEC_STOPPED);
 	case RT_PAUSED:
@@ -238,7 +237,7 @@ static void exec_child(struct launch *l, void *data)
 		.preserve_fds = x->preserve_fds,
 		.procfs_fd = -1,
 		.stdio = { x->child_stdio[0], x->child_stdio[1], x->child_stdio[2] },
-		.facts = &x->stdio,
+		.facts = &x->ctx->stdio,
 		.clone_late = x->clone_late,
 	};
 
@@ -322,7 +321,7 @@ static int start(struct exec *x, struct foreground *f, struct error *err)
 	int r = proc_apply_affinity(&x->plan, 0, false, err);
 
 	if (x->source.linux_->uid_maps.n)
-		stdio_give_pipes(&x->stdio, host_uid(x));
+		stdio_give_pipes(&x->ctx->stdio, host_uid(x));
 	if (r == 0 && !x->clone_late)
 		r = ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err);
 	if (r == 0)
@@ -357,7 +356,6 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 	x.opt = opt;
 	x.arena = &a;
 	f.log = ctx->log;
-	stdio_look(&x.stdio);
 
 	int r = prepare(&x, err);
 
@@ -368,7 +366,7 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 	if (r == 0 && !opt->detach) {
 		r = foreground_begin(&f, err);
 		if (r == 0 && !x.source.process->terminal)
-			r = foreground_stdio(&f, &x.stdio, host_uid(&x), err);
+			r = foreground_stdio(&f, &x.ctx->stdio, host_uid(&x), err);
 		memcpy(x.child_stdio, f.child_stdio, sizeof(x.child_stdio));
 	}
 	if (r == 0)

@@ -135,8 +135,9 @@ void build_init_child(struct launch *l, void *data)
 		.procfs_fd = labelled ? ns_procfs_fd(b->ns) : -1,
 		.stdio = { b->child_stdio[0], b->child_stdio[1], b->child_stdio[2] },
 		.terminal = peer >= 0,
-		.facts = &b->stdio,
+		.facts = &b->ctx->stdio,
 		.init = true,
+		.starts_later = l->gate == GATE_FIFO,
 	};
 
 	if (peer >= 0)

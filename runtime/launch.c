@@ -59,8 +59,9 @@ static int prepare_gate(struct launch *l, struct error *err)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return error_set(err, errno, "make a socket pair for the stub");
-	l->gate_fd = ends[0];
-	l->stub_go = l->stub_status = ends[1];
+	/* The child's end next to the one of the stages: both go with one call. */
+	l->gate_fd = ends[1];
+	l->stub_go = l->stub_status = ends[0];
 	return 0;
 }
 
@@ -130,6 +131,20 @@ static int clone_failed(const struct launch *l, int code, struct error *err)
 	return r;
 }
 
+/* Our copies must go: the end of file on sync is the news we wait for. */
+static void close_child_ends(struct launch *l)
+{
+	bool adjacent = l->stub_go == l->sync[1] + 1 && l->stub_status == l->stub_go;
+
+	if (!adjacent || syscall(SYS_close_range, (unsigned)l->sync[1], (unsigned)l->stub_go, 0) < 0) {
+		close(l->sync[1]);
+		close(l->stub_go);
+		if (l->stub_status != l->stub_go)
+			close(l->stub_status);
+	}
+	l->sync[1] = l->stub_go = l->stub_status = -1;
+}
+
 int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), void *data,
 		 struct error *err)
 {
@@ -143,12 +158,7 @@ int launch_clone(struct launch *l, void (*child)(struct launch *l, void *data), 
 		_exit(255);
 	}
 	l->pid = (pid_t)pid;
-	/* Our copies must go: the end of file on sync is the news we wait for. */
-	close(TAKE_FD(l->sync[1]));
-	close(l->stub_go);
-	if (l->stub_status != l->stub_go)
-		close(l->stub_status);
-	l->stub_go = l->stub_status = -1;
+	close_child_ends(l);
 	return 0;
 }
 

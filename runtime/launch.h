@@ -104,5 +104,6 @@ struct launch_program {
 	bool terminal;                /* they are a pty: make it the controlling terminal */
 	bool clone_late;              /* children are born in the container's pid namespace: be one (guard.h) */
 	bool init;                    /* default signals end the waiting stub */
+	bool starts_later;            /* the gate is opened by another command */
 };
 _Noreturn void launch_become(struct launch *l, const struct launch_program *p);

@@ -66,10 +66,15 @@ int notify_bind(int state_dir_fd, struct error *err)
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" STATE_NOTIFY_DIR "/notify.sock",
 		 state_dir_fd);
 	unlinkat(state_dir_fd, STATE_NOTIFY_DIR "/notify.sock", 0);
-	if (bind(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return error_set(err, errno, "bind the container's notify socket");
-	if (fchmodat(state_dir_fd, STATE_NOTIFY_DIR "/notify.sock", 0777, 0) < 0)
-		return error_set(err, errno, "open the container's notify socket to its user");
+
+	/* The mode comes from the umask: afterwards the name could be another file's. */
+	mode_t old = umask(0);
+	int r = bind(sock, (struct sockaddr *)&addr, sizeof(addr));
+	int code = errno;
+
+	umask(old);
+	if (r < 0)
+		return error_set(err, code, "bind the container's notify socket");
 	return TAKE_FD(sock);
 }
 

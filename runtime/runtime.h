@@ -24,6 +24,7 @@
 #include "spec/base/buf.h"
 #include "spec/base/error.h"
 #include "spec/base/log.h"
+#include "runtime/stdio.h"
 #include "spec/spec.h"
 
 enum rt_isolation { RT_ISOLATION_DEFAULT, RT_ISOLATION_PROCESS, RT_ISOLATION_VM };
@@ -36,6 +37,7 @@ struct rt_context {
 	enum rt_isolation isolation;
 	const struct log *log;
 	char *const *argv;        /* of this command, for shared.h */
+	struct stdio_facts stdio; /* create, run, exec: looked at before anything was opened */
 };
 
 struct rt_create_options {

@@ -166,8 +166,12 @@ int state_lock_again(int dir_fd, const char *id, struct error *err)
 	if (r < 0)
 		return r;
 	/* While we waited, the holder may have deleted the container. */
-	if (fstat(dir_fd, &st) == 0 && st.st_nlink == 0)
+	if (fstat(dir_fd, &st) < 0 || st.st_nlink == 0)
 		return state_no_such(id, err);
+	/* A root with the sticky bit lets anyone make a directory of that name. */
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return error_rule(err, EPERM, "the state of container \"%s\" belongs to user %u, not to us", id,
+				  st.st_uid);
 	return 0;
 }
 

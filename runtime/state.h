@@ -102,8 +102,8 @@ int state_peek(const struct rt_context *ctx, const char *id, struct arena *a, st
 /* dir_fd may be -1 after state_peek(): then paths are built from ctx and id. */
 enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *state);
 
-/* Without asking whether it waits for start: RT_RUNNING stands for RT_CREATED too. */
-enum rt_status state_status_of_init(const struct rt_state *state);
+/* Without asking whether it waits for start: RT_RUNNING stands for RT_CREATED too. pidfd: of state->pid, or -1. */
+enum rt_status state_status_of_init(const struct rt_state *state, int pidfd);
 
 /* A descriptor of the container's cgroup directory. */
 int state_open_cgroup(const struct rt_state *state, struct error *err);
@@ -113,6 +113,8 @@ int64_t state_boot_time(void);
 
 /* The process is there and is the one that was created. */
 bool state_is_alive(const struct rt_state *state);
+/* The same by a pidfd of state->pid that is open already. */
+bool state_is_alive_by(const struct rt_state *state, int pidfd);
 
 /* A pidfd of init, checked against the start time. TEXT_NOT_RUNNING when it is gone. */
 int state_pidfd(const struct rt_state *state, struct error *err);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/texts.h"
@@ -155,9 +156,30 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 }
 
 /* Most states are one page; a long one (annotations) costs more reads, not more code. */
+/*
+ * In a root with the sticky bit anyone may make a directory with a container's name.
+ * What it says is not to be acted on, nor shown as ours.
+ */
+static int check_owner(int fd, const char *id, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "stat state.json of container \"%s\"", id);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return error_rule(err, EPERM, "state.json of container \"%s\" belongs to user %u, not to us", id,
+				  st.st_uid);
+	return 0;
+}
+
 static int read_and_parse(int fd, const char *id, struct arena *a, struct rt_state *ret,
 			  struct error *err)
 {
+	int owned = check_owner(fd, id, err);
+
+	if (owned < 0)
+		return owned;
+
 	char small[8192];
 	ssize_t n = read(fd, small, sizeof(small));
 

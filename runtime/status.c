@@ -81,33 +81,37 @@ static bool is_frozen(const struct rt_state *s)
 	return strstr(text, "frozen 1") != NULL;
 }
 
-bool state_is_alive(const struct rt_state *s)
+bool state_is_alive_by(const struct rt_state *s, int pidfd)
 {
 	struct proc_stat st;
 
-	if (s->pid <= 0)
+	if (s->pid <= 0 || pidfd < 0)
 		return false;
-	if (s->pidfd_id && is_same_boot(s)) {
-		auto_close int pidfd = proc_pidfd_open(s->pid);
-
-		return pidfd >= 0 && proc_pidfd_is(pidfd, s->pidfd_id);
-	}
+	if (s->pidfd_id && is_same_boot(s))
+		return proc_pidfd_is(pidfd, s->pidfd_id);
 	return proc_stat(s->pid, &st) == 0 && st.start_time == s->start_time && st.state != 'Z' &&
 	       st.state != 'X';
 }
 
-enum rt_status state_status_of_init(const struct rt_state *s)
+bool state_is_alive(const struct rt_state *s)
+{
+	auto_close int pidfd = s->pid > 0 ? proc_pidfd_open(s->pid) : -1;
+
+	return state_is_alive_by(s, pidfd);
+}
+
+enum rt_status state_status_of_init(const struct rt_state *s, int pidfd)
 {
 	if (s->pid == 0)
 		return RT_CREATING;
-	if (!state_is_alive(s))
+	if (pidfd >= 0 ? !state_is_alive_by(s, pidfd) : !state_is_alive(s))
 		return RT_STOPPED;
 	return is_frozen(s) ? RT_PAUSED : RT_RUNNING;
 }
 
 enum rt_status state_status(const struct rt_context *ctx, int dir_fd, const struct rt_state *s)
 {
-	enum rt_status status = state_status_of_init(s);
+	enum rt_status status = state_status_of_init(s, -1);
 
 	return status == RT_RUNNING && has_fifo(ctx, dir_fd, s->id) ? RT_CREATED : status;
 }

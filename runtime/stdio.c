@@ -4,6 +4,7 @@
  */
 #include "runtime/stdio.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -16,7 +17,8 @@ void stdio_look(struct stdio_facts *ret)
 		struct stat st;
 		struct termios t;
 
-		ret->is_open[fd] = fstat(fd, &st) == 0;
+		ret->is_open[fd] = fstat(fd, &st) == 0 ||
+				   (openat(AT_FDCWD, "/dev/null", O_RDWR) == fd && fstat(fd, &st) == 0);
 		ret->is_pipe[fd] = ret->is_open[fd] && S_ISFIFO(st.st_mode);
 		ret->is_file[fd] = ret->is_open[fd] && S_ISREG(st.st_mode);
 		if (!ret->is_open[fd] || !S_ISCHR(st.st_mode))

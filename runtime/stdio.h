@@ -15,6 +15,10 @@ struct stdio_facts {
 	bool is_open[3], is_null[3], is_terminal[3], is_pipe[3], is_file[3];
 };
 
+/*
+ * A missing one is filled with /dev/null, or else a file of ours would become the
+ * program's standard input: so this comes before anything is opened.
+ */
 void stdio_look(struct stdio_facts *ret);
 
 /*

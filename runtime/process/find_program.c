@@ -31,7 +31,7 @@ static bool is_filtered(int code)
 }
 
 /* 0 when the caller may execute path, -EPERM when that cannot be told, else -errno. */
-static int check_program(const char *path)
+static int check_program(const char *path, enum proc_find find)
 {
 	struct stat st;
 
@@ -40,6 +40,8 @@ static int check_program(const char *path)
 
 	if (code && code != EACCES && !is_filtered(code))
 		return -code;
+	if (!code && find == PROC_FIND_LIKELY)
+		return 0;
 	if (stat(path, &st) < 0)
 		return is_filtered(errno) ? -EPERM : code == EACCES ? -EACCES : -errno;
 	if (S_ISDIR(st.st_mode))
@@ -69,7 +71,7 @@ static int search(const char *name, const char *path, char *buf, size_t size)
 				    : snprintf(buf, size, "%.*s/%s", (int)(end - path), path, name);
 
 		if (n > 0 && (size_t)n < size) {
-			int r = check_program(buf);
+			int r = check_program(buf, PROC_FIND_SURE);
 
 			if (r == 0)
 				return 0;
@@ -82,7 +84,8 @@ static int search(const char *name, const char *path, char *buf, size_t size)
 	}
 }
 
-int proc_find_program(const struct spec_process *spec, char *buf, size_t size, struct error *err)
+int proc_find_program(const struct spec_process *spec, enum proc_find find, char *buf, size_t size,
+		      struct error *err)
 {
 	const char *name = spec->args.n > 0 ? spec->args.v[0] : NULL;
 	int r;
@@ -94,7 +97,7 @@ int proc_find_program(const struct spec_process *spec, char *buf, size_t size, s
 		if (strlen(name) >= size)
 			return error_set(err, ENAMETOOLONG, "exec \"" SHOWN "\"", name);
 		memcpy(buf, name, strlen(name) + 1);
-		r = check_program(buf);
+		r = check_program(buf, find);
 		if (r == -EPERM)
 			return 0; /* execve() will tell */
 	} else {

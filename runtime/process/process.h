@@ -133,5 +133,9 @@ int proc_verify(const struct proc_plan *plan, pid_t pid, struct proc_facts *ret,
  * as the calling user sees it. -ENOENT, -EACCES and -EISDIR carry the texts engines
  * match on. The result is in buf. Called under a filter that hides files it lets a
  * path with a slash pass (the exec will tell) and cannot search PATH (-EPERM).
+ * PROC_FIND_LIKELY: a path that may be executed is taken without asking whether it
+ * is a directory; the execve that follows at once will tell.
  */
-int proc_find_program(const struct spec_process *spec, char *buf, size_t size, struct error *err);
+enum proc_find { PROC_FIND_SURE, PROC_FIND_LIKELY };
+int proc_find_program(const struct spec_process *spec, enum proc_find find, char *buf, size_t size,
+		      struct error *err);

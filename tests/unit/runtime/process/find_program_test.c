@@ -78,7 +78,7 @@ static int find(const char *name, const char *path, char *found, struct error *e
 		to += *p == '@' ? sprintf(to, "%s", dir) : sprintf(to, "%c", *p);
 	*err = ERROR_INIT;
 	found[0] = '\0';
-	return proc_find_program(&spec, found, PATH_MAX, err);
+	return proc_find_program(&spec, PROC_FIND_SURE, found, PATH_MAX, err);
 }
 
 static void expect_found(const char *name, const char *path, const char *expected)
