@@ -61,6 +61,25 @@ def test_a_user_namespace_is_joined(t):
 
 
 @envs("hybrid")
+def test_all_namespaces_of_another_container_are_joined(t):
+    t.need("user namespace")
+    t.need("time namespace")
+    kinds = [kind for kind in KINDS if kind != "mount"]
+    b = t.bundle().user_namespace().namespace("time")
+    b.linux["timeOffsets"] = {"monotonic": {"secs": 7000}}
+    first = t.up(b.probe("sleep", 1000))
+    wanted = {KINDS[kind]: os.readlink(f"/proc/{first.pid}/ns/{KINDS[kind]}") for kind in kinds}
+    b = t.bundle().user_namespace()
+    for kind in kinds:
+        b.namespace(kind, f"/proc/{first.pid}/ns/{KINDS[kind]}")
+    for member in ("uidMappings", "gidMappings"):
+        del b.linux[member]
+    b.config.pop("hostname")
+    found = inside(t, b)
+    eq({name: found[name] for name in wanted}, wanted)
+
+
+@envs("hybrid")
 def test_a_bind_mounted_namespace_file_is_joined(t):
     linux.private_mounts()
     path = t.file("netns")
