@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroups/cgroups.h"
 #include "runtime/diagnose.h"
 #include "runtime/state.h"
 #include "runtime/stub/stub.h"
@@ -222,9 +223,13 @@ _Noreturn void launch_fail(struct launch *l, const struct error *err)
 	_exit(255);
 }
 
-static bool was_oom_killed(int status)
+/* SIGKILL alone proves nothing: the cgroup counts what the OOM killer did. */
+static bool was_oom_killed(const struct launch *l, int status)
 {
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	uint64_t kills = 0;
+
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && l->cgroup_fd >= 0 &&
+	       cg_oom_kills(l->cgroup_fd, &kills, NULL) == 0 && kills > 0;
 }
 
 /* The child is dying or dead: how? */
@@ -237,7 +242,7 @@ static int explain_death(struct launch *l, struct error *err)
 		return error_rule(err, ECHILD, "the container's process disappeared while it was set up");
 
 	l->pid = 0;
-	if (was_oom_killed(status))
+	if (was_oom_killed(l, status))
 		return error_rule(err, ENOMEM, TEXT_INIT_OOM);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
 		int r = error_rule(err, EPERM, "the seccomp filter killed the container's process before its program ran");

@@ -16,6 +16,7 @@
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/notify.h"
+#include "runtime/seccomp_cache.h"
 #include "runtime/state.h"
 #include "runtime/stub/stub.h"
 #include "runtime/texts.h"
@@ -31,7 +32,7 @@ struct container_entry {
 	struct proc_plan plan;
 };
 
-/* In the forked hook: everything the container's process will be, short of the filter. */
+/* In the forked hook: everything the container's process will be. */
 static int enter_container(void *data, struct error *err)
 {
 	struct container_entry *entry = data;
@@ -42,11 +43,27 @@ static int enter_container(void *data, struct error *err)
 	return r;
 }
 
+/*
+ * A hook of the image is under the filter like the program. One that notifies is left
+ * out: its listener waits for the program's process, not for hooks before it.
+ */
+static int hook_filter(const struct rt_context *ctx, const struct spec_seccomp *profile, struct arena *a,
+		       struct proc_seccomp *ret, struct error *err)
+{
+	auto_close int cache = seccomp_cache_open(ctx);
+	int r = proc_seccomp_get(profile, cache, a, ctx->log, ret, err);
+
+	if (r == 0 && ret->notifies)
+		*ret = (struct proc_seccomp){ 0 };
+	return r;
+}
+
 int start_container_hooks(const struct rt_context *ctx, const struct rt_state *state,
 			  const struct spec *spec, struct error *err)
 {
 	static struct arena a = ARENA_INIT;
 	struct container_entry entry = { .kinds = state->ns_kinds };
+	struct proc_seccomp filter = { 0 };
 	struct proc_options opt = {
 		.linux_ = &spec->linux_,
 		.in_user_namespace = state->ns_kinds & 1u << SPEC_NS_USER,
@@ -56,6 +73,10 @@ int start_container_hooks(const struct rt_context *ctx, const struct rt_state *s
 	auto_close int pidfd = state_pidfd(state, err);
 	int r = pidfd;
 
+	if (r >= 0 && spec->linux_.seccomp)
+		r = hook_filter(ctx, spec->linux_.seccomp, &a, &filter, err);
+	if (filter.insns)
+		opt.seccomp = &filter;
 	if (r >= 0)
 		r = proc_plan_make(&spec->process, &opt, &a, &entry.plan, err);
 

@@ -318,3 +318,10 @@ def test_a_large_profile_works(t):
         {"index": 0, "value": v, "op": "SCMP_CMP_EQ"}]) for v in range(100, 160)]
     b = filtered(t, *rules)
     eq(t.run(b.probe("syscall", 135, 130)).out, "EDOM\n")
+
+
+@envs("hybrid")
+def test_a_start_container_hook_is_under_the_filter(t):
+    b = filtered(t, rule("mkdir mkdirat", "ERRNO", errnoRet=33))
+    b.hook("startContainer", "/bin/sh", args=["sh", "-c", "mkdir /dev/shm/made 2>/dev/null; exit 0"])
+    hasnt(t.run(b.shell("ls /dev/shm")).ok().out, "made")
