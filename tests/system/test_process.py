@@ -379,7 +379,7 @@ def test_the_memory_policy_is_set(t):
     eq(facts(t.probe(b, "mempolicy"))["mode"], str(3 | 1 << 15))
 
 
-@each(policy={"unknown mode": {"mode": "MPOL_X"}, "no mode": {}, "bind without nodes": {"mode": "MPOL_BIND"},
+@each(policy={"unknown mode": {"mode": "MPOL_X"}, "no mode": {"nodes": "0"}, "bind without nodes": {"mode": "MPOL_BIND"},
               "default with nodes": {"mode": "MPOL_DEFAULT", "nodes": "0"}, "bad list": {"mode": "MPOL_BIND", "nodes": "3-1"},
               "unknown flag": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}})
 @envs("hybrid")
