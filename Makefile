@@ -36,6 +36,9 @@ WARN     = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Wformat=2 -Wstrict
            -Wpointer-arith -Wundef -Werror
 HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-plt -fPIE
 LDHARDEN = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,-O1 -Wl,--hash-style=gnu
+ifdef SHARED
+override B := $(B)/shared
+endif
 ifdef SANITIZE
 override B := $(B)/sanitize
 HARDEN   = -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
@@ -136,9 +139,9 @@ $(B)/bulkhead: $(B)/bulkhead-shared
 	$(Q)ln -f $< $@
 endif
 
-$(B)/bulkhead-shared: $(B)/cli/main.o $(ROOMLIBS)
+$(B)/bulkhead-shared: $(B)/cli/main.o $(B)/cli/sanitize.o $(ROOMLIBS)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $< -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) -Wl,--start-group $(ROOMLIBS) -Wl,--end-group $(LIBS)
 
 deps:
 	@tests/install-deps.sh build
