@@ -60,7 +60,6 @@ struct ns_options {
 	const char *bundle;  /* absolute; relative sources and root.path start here */
 	bool no_pivot;       /* MS_MOVE-like attach over "/" and chroot instead of pivot_root */
 	int root_mount_fd;   /* a detached mount to use as the root (a sandbox layer), or -1: bind root.path */
-	bool allow_all_devices; /* unused by the process wall; see vm/ */
 	const struct ns_extra_mount *extra_mounts;
 	size_t n_extra_mounts;
 	const struct log *log;

@@ -178,7 +178,4 @@ int ns_place_find(const struct ns_plan *plan, size_t n, const char *path, struct
 
 /* Is the rest a single name? */
 bool ns_place_is_name(const struct ns_place *place);
-
-/* The key of linux.sysctl as a path below /proc/sys, "net/ipv4/ip_forward". -ENAMETOOLONG, -EINVAL. */
-int ns_sysctl_path(const char *key, char *buf, size_t size);
 bool ns_sysctl_is_net(const char *key);

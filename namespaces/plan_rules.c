@@ -106,33 +106,6 @@ static int check_net_devices(const struct ns_plan *plan, struct error *err)
 	return 0;
 }
 
-/*
- * Both spellings of sysctl(8): the first separator decides which of '.' and '/'
- * separates, and the other one is then part of a name ("net.ipv4.conf.eth0/1.x").
- */
-int ns_sysctl_path(const char *key, char *buf, size_t size)
-{
-	size_t n = strlen(key);
-	const char *sep = strpbrk(key, "./");
-	bool dots = sep && *sep == '.';
-
-	if (n == 0 || n >= size)
-		return n ? -ENAMETOOLONG : -EINVAL;
-	for (size_t i = 0; i <= n; i++)
-		buf[i] = !dots ? key[i] : key[i] == '.' ? '/' : key[i] == '/' ? '.' : key[i];
-
-	/* Nothing that could climb: "", "." and ".." are no names here. */
-	for (const char *p = buf;; p++) {
-		size_t len = strcspn(p, "/");
-
-		if (len == 0 || (len <= 2 && strspn(p, ".") >= len))
-			return -EINVAL;
-		p += len;
-		if (*p == '\0')
-			return 0;
-	}
-}
-
 static bool starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;
@@ -168,7 +141,7 @@ static enum spec_ns_kind sysctl_owner(const char *path)
 static int check_sysctl(const struct ns_plan *plan, const char *key, struct error *err)
 {
 	char path[256];
-	int r = ns_sysctl_path(key, path, sizeof(path));
+	int r = spec_sysctl_path(key, path, sizeof(path));
 
 	if (r < 0)
 		return error_rule(err, -r, "\"%s\" is not the name of a sysctl", key);

@@ -32,7 +32,7 @@ static bool has_whole_procfs(const struct ns_plan *plan)
 static int write_one(int procfs_fd, const struct spec_key_value *entry, struct error *err)
 {
 	char path[256] = "sys/";
-	int r = ns_sysctl_path(entry->key, path + 4, sizeof(path) - 4);
+	int r = spec_sysctl_path(entry->key, path + 4, sizeof(path) - 4);
 
 	if (r < 0)
 		return error_rule(err, -r, "\"%s\" is not the name of a sysctl", entry->key);

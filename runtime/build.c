@@ -28,6 +28,7 @@
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 #include "spec/base/proc.h"
+#include "spec/base/rfc3339.h"
 
 static int check_terminal(struct build *b, struct error *err)
 {
@@ -180,15 +181,14 @@ static const char *absolute_rootfs(const struct build *b)
 	return arena_strdup(b->arena, path_clean(path, clean, sizeof(clean)) < 0 ? root : clean);
 }
 
+/* rfc3339.h: gmtime_r() would open /etc/localtime. */
 static const char *now_rfc3339(struct arena *a)
 {
 	struct timespec t;
-	struct tm tm;
+	char text[RFC3339_BYTES];
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	gmtime_r(&t.tv_sec, &tm);
-	return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-			    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec);
+	return arena_strdup(a, rfc3339_nanos(&t, text));
 }
 
 int build_plan(struct build *b, struct error *err)

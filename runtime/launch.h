@@ -94,7 +94,6 @@ void launch_abort(struct launch *l);
 struct launch_program {
 	const struct spec_process *process;
 	const struct proc_plan *plan;
-	const char *program_hint;     /* for messages: args[0] */
 	char *const *extra_env;       /* NULL-terminated K=V that win over process.env; may be NULL */
 	uint32_t preserve_fds;        /* descriptors 3 … 2+n are the program's */
 	int root_fd;                  /* the container's root, entered */

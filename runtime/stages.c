@@ -90,22 +90,6 @@ static int wait_readable(int sock, int timeout_ms, const char *what, struct erro
 	}
 }
 
-static int take_error(const struct wire *w, size_t n, struct error *err)
-{
-	struct error in = w->error;
-
-	if (n != sizeof(*w) || in.code <= 0 || in.used > sizeof(in.text))
-		return error_set(err, EPROTO, "read the child's error report");
-
-	/* The child may be the container's by now: trust no terminator of its. */
-	in.at[sizeof(in.at) - 1] = in.hint[sizeof(in.hint) - 1] = in.text[sizeof(in.text) - 1] = '\0';
-	if (in.used)
-		in.text[in.used - 1] = '\0';
-	if (err)
-		*err = in;
-	return -in.code;
-}
-
 int stage_recv(int sock, int timeout_ms, const char *what, struct stage_msg *ret, struct error *err)
 {
 	struct wire w;
@@ -140,7 +124,8 @@ int stage_recv(int sock, int timeout_ms, const char *what, struct stage_msg *ret
 		return 0;
 	}
 	if (w.stage == STAGE_ERROR)
-		return take_error(&w, (size_t)n, err);
+		return n == (ssize_t)sizeof(w) ? error_take(&w.error, err)
+					       : error_set(err, EPROTO, "read the child's error report");
 
 	/* runtime/process sends the listener with a single byte: all it may do under the filter. */
 	if (n == 1)

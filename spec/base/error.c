@@ -162,6 +162,22 @@ int error_send(int fd, const struct error *err)
 	return n == (ssize_t)sizeof(*err) ? 0 : -EPIPE;
 }
 
+int error_take(const struct error *from, struct error *err)
+{
+	struct error in = *from;
+
+	if (in.code <= 0 || in.used > sizeof(in.text))
+		return error_set(err, EPROTO, "read the child's error report");
+
+	/* The peer may run with the container's privileges: trust no terminator of its. */
+	in.at[sizeof(in.at) - 1] = in.hint[sizeof(in.hint) - 1] = in.text[sizeof(in.text) - 1] = '\0';
+	if (in.used)
+		in.text[in.used - 1] = '\0';
+	if (err)
+		*err = in;
+	return -in.code;
+}
+
 int error_recv(int fd, struct error *err)
 {
 	struct error in;
@@ -175,15 +191,8 @@ int error_recv(int fd, struct error *err)
 		return 0;
 	if (n < 0)
 		return error_set(err, errno, "read the child's error report");
-	if (n != (ssize_t)sizeof(in) || in.code <= 0 || in.used > sizeof(in.text))
+	if (n != (ssize_t)sizeof(in))
 		return error_set(err, EPROTO, "read the child's error report");
 
-	/* The peer may run with the container's privileges: trust no terminator of its. */
-	in.at[sizeof(in.at) - 1] = in.hint[sizeof(in.hint) - 1] = in.text[sizeof(in.text) - 1] =
-		'\0';
-	if (in.used)
-		in.text[in.used - 1] = '\0';
-	if (err)
-		*err = in;
-	return -in.code;
+	return error_take(&in, err);
 }

@@ -73,3 +73,6 @@ size_t error_line(const struct error *err, char *buf, size_t size);
  */
 int error_send(int fd, const struct error *err);
 int error_recv(int fd, struct error *err);
+
+/* What error_recv() does with the bytes, for a message that carries an error in it: bounds first, then -code. */
+int error_take(const struct error *from, struct error *err);

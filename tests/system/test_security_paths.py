@@ -26,7 +26,7 @@ def rich(t):
     b.bind(f"{t.tmp}/volume", "/data/volume").bind(f"{t.tmp}/volume/file", "/etc/hostname", "ro")
     b.bind(f"{t.tmp}/volume/file", "/run/secrets/deep/file")
     b.mount("/var/tmp", "tmpfs", "tmpfs", ["tmpcopyup"])
-    b.process["cwd"] = "/srv/work/here"
+    b.process["cwd"] = "/srv/place/here"
     return b.probe("cwd")
 
 
@@ -67,7 +67,7 @@ def test_t01_no_path_that_a_run_touches_leads_out_when_it_is_a_link(t, shape):
         has(names, expected)
     if mounts:  # what lies inside a mount of the runtime's own is not the image's
         names = [n for n in names if not n.startswith(("/proc/", "/dev/", "/sys/"))]
-        for expected in ("/data/volume", "/run/secrets", "/run/secrets/deep/file", "/srv/work", "/var/tmp"):
+        for expected in ("/data/volume", "/run/secrets", "/run/secrets/deep/file", "/srv/place", "/var/tmp"):
             has(names, expected)
     ran = 0
     for i, name in enumerate(names):
@@ -192,7 +192,7 @@ def test_t04_what_the_runtime_creates_was_planted_before(t, plant):
         b = t.bundle().writable().shell("true").bind(t.file("source", "text\n"), f"/{name}")
         if name == "srv":
             b = t.bundle().writable().shell("true")
-            b.process["cwd"] = "/srv/work"
+            b.process["cwd"] = "/srv/place"
         if name == "etc/passwd":
             b = t.bundle().shell("echo $HOME")
         path = f"{b.rootfs}/{name}"
