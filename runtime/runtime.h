@@ -34,6 +34,7 @@ struct rt_context {
 	const char *root;         /* absolute state root, e.g. "/run/bulkhead" */
 	bool root_is_default;     /* --root was not given: a missing directory is an empty list */
 	bool systemd_cgroup;
+	const char *cpu_group_base; /* path of the CPU groups' base in the cgroup tree; NULL: CPG_DEFAULT_BASE */
 	enum rt_isolation isolation;
 	const struct log *log;
 	char *const *argv;        /* of this command, for shared.h */
@@ -52,6 +53,7 @@ struct rt_create_options {
 	bool detach;                 /* run: return once the program has started */
 	bool keep;                   /* run: do not delete after exit */
 	bool no_subreaper;
+	const char *cpu_group;       /* group to start in, "/": none; NULL: what annotation or cgroupsPath say */
 };
 
 int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt, struct error *err);
@@ -105,6 +107,7 @@ int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, stru
 /* One line of `list`. */
 struct rt_summary {
 	const char *id, *status, *bundle, *rootfs, *created, *cgroup, *isolation;
+	const char *cpu_group;        /* "" outside of every group */
 	pid_t pid;                    /* 0 when stopped */
 	uid_t owner;                  /* of the state directory */
 	const char *oci_version;
@@ -130,6 +133,62 @@ int rt_pids(const struct rt_context *ctx, const char *id, struct arena *a, pid_t
  */
 int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns, bool once,
 	      int (*emit)(const char *line, void *data), void *data, struct error *err);
+
+/*
+ * CPU groups (cgroups/cpugroup/cpugroup.h) as far as containers are concerned. The leaf of a member is
+ * <base>/<group>/<id>. --cpu-group, the annotation dev.bulkhead.cpu-group and a cgroupsPath below the base say the
+ * same thing; two that differ are -EINVAL with both. No leaf is made in a directory that is no group (-ENOENT).
+ */
+struct rt_move_options {
+	int timeout_ms;           /* for the freezer; 0: 10 s */
+	uint64_t residual_limit;  /* bytes of memory that may stay charged behind unremarked */
+	bool require_clean;       /* refuse (-EBUSY) when more would stay */
+	bool check;               /* verdict only */
+};
+struct rt_moved {
+	char from[4096], to[4096]; /* leaves, paths in the tree */
+	bool same;                /* it was there already */
+	bool residual;            /* the old leaf stays because memory is charged to it */
+	uint64_t residual_bytes;
+	size_t processes;
+};
+/*
+ * Moves a created, running or paused container to another group ("/": none: beside the base's other containers), limits
+ * and sub-cgroups with it. An intent record (<root>/<id>/move.json) makes it crash-safe: the next command that takes
+ * the container's lock, and rt_group_repair(), finish or undo it. The old leaf, when memory stays charged to it, is
+ * remembered in the state and removed with the container, or by the next move or repair that finds it empty.
+ */
+int rt_group_move(const struct rt_context *ctx, const char *id, const char *group, const struct rt_move_options *opt,
+		  struct rt_moved *ret, struct error *err);
+/* id NULL: every container of this root. Calls tell for each thing it did; *ret_n counts them. */
+int rt_group_repair(const struct rt_context *ctx, const char *id, void (*tell)(const char *line, void *data), void *data,
+		    size_t *ret_n, struct error *err);
+
+/* A member of a group as the runtime knows it; a leaf that another state root or engine made has no state here. */
+struct rt_group_member {
+	const struct rt_summary *container; /* NULL: of another root */
+	const char *id, *group, *cgroup;
+	uint64_t n_pids, usage_usec, memory_current;
+	const char *cpu_max;
+	const char *status;                 /* container's, else "running", "paused" or "stopped" by the leaf */
+};
+/* Members of a group, deep: of the groups below it, too. group "/": the containers of this root in no group. */
+int rt_group_members(const struct rt_context *ctx, const char *group, bool deep, struct arena *a,
+		     struct rt_group_member **ret, size_t *ret_n, struct error *err);
+/* Sends a signal to the init of every member of this root; to the processes of a leaf that is unknown here only SIGKILL. */
+int rt_group_signal(const struct rt_context *ctx, const char *group, int signo, struct error *err);
+/* signo to each init, then, after timeout_ms, SIGKILL to the whole group; returns when nobody is left. */
+int rt_group_stop(const struct rt_context *ctx, const char *group, int signo, int timeout_ms, struct error *err);
+
+/*
+ * How a container's memory ended it: filled when memory.events of the leaf or a cgroup above it, up to the group,
+ * counts a kill. Kept in the state directory (exit.json) when the container ends under `run` or a delete sees it.
+ */
+struct rt_oom {
+	uint64_t kills;
+	const char *cgroup;       /* the one whose limit was hit: the leaf, or the group above it */
+	uint64_t limit, peak;     /* bytes; UINT64_MAX: unknown */
+};
 
 /* Is this id well-formed ([A-Za-z0-9_+.-]+, not "." or "..", at most 1024 bytes)? */
 int rt_check_id(const char *id, struct error *err);
