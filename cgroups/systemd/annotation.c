@@ -147,12 +147,10 @@ static int check_number(const struct allowed *p, const struct gvalue *v, const c
 
 static int check_word(const struct allowed *p, const struct gvalue *v, const char *key, struct error *err)
 {
-	const char *hit = strstr(p->words, v->text);
 	size_t n = strlen(v->text);
 
-	/* A whole word of the list. */
-	for (; hit; hit = strstr(hit + 1, v->text))
-		if (n && hit[n] == ' ' && !strchr(v->text, ' ') && (hit == p->words || hit[-1] == ' '))
+	for (const char *word = p->words; *word; word += strcspn(word, " ") + 1)
+		if (strcspn(word, " ") == n && memcmp(word, v->text, n) == 0)
 			return 0;
 	return error_rule(err, EINVAL, "annotation %.100s: \"%.100s\" is none of: %s", key, v->text, p->words);
 }
