@@ -17,11 +17,13 @@
 
 #include "runtime/caller.h"
 #include "runtime/console.h"
+#include "runtime/group.h"
 #include "runtime/guard.h"
 #include "runtime/hooks.h"
 #include "runtime/listener.h"
 #include "runtime/lsm.h"
 #include "runtime/notify.h"
+#include "runtime/resources.h"
 #include "runtime/seccomp_cache.h"
 #include "runtime/shared.h"
 #include "runtime/texts.h"
@@ -90,26 +92,6 @@ static int find_bundle(struct build *b, struct error *err)
 	int r = path_clean(path, b->bundle, sizeof(b->bundle));
 
 	return r < 0 ? error_set(err, -r, "bundle %s", given) : 0;
-}
-
-/*
- * Everything is denied, then come the config's rules, then the devices every
- * container has: the order in which runc builds its list too. So a config without
- * rules is the strictest one, not the most open.
- */
-static int plan_devices(struct build *b, struct error *err)
-{
-	static const struct spec_device_rule deny_all = {
-		.type = 'a', .major = -1, .minor = -1,
-		.access = SPEC_DEV_READ | SPEC_DEV_WRITE | SPEC_DEV_MKNOD,
-	};
-	const struct spec_resources *res = b->spec->linux_.resources;
-	struct cg_device_rules lists[3] = { { .v = &deny_all, .n = 1 } };
-
-	if (res)
-		lists[1] = (struct cg_device_rules){ .v = res->devices, .n = res->n_devices };
-	lists[2].v = spec_default_device_rules(&lists[2].n);
-	return cg_device_program(lists, 3, b->arena, &b->device_insns, &b->n_device_insns, err);
 }
 
 /*
@@ -255,12 +237,14 @@ int build_plan(struct build *b, struct error *err)
 	if (r == 0)
 		r = cg_plan_make(b->spec->linux_.resources, b->arena, b->ctx->log, &b->cg, err);
 	if (r == 0)
-		r = plan_devices(b, err);
+		r = resources_device_program(b->spec, b->arena, &b->device_insns, &b->n_device_insns, err);
 	if (r == 0)
 		r = cg_host_open(&b->host, err);
 	if (r == 0)
 		r = cg_container_path(&b->host, b->spec->linux_.cgroups_path, b->opt->id, b->cgroup,
 				      sizeof(b->cgroup), err);
+	if (r == 0)
+		r = group_enter(b->ctx, &b->host, b->opt, b->spec, b->cgroup, sizeof(b->cgroup), err);
 	if (r < 0)
 		return r;
 	b->state.cgroup_dir = arena_printf(b->arena, "%s/%s", b->host.mount_point, b->cgroup);

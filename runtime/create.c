@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -12,7 +13,9 @@
 #include "runtime/build.h"
 #include "runtime/destroy.h"
 #include "runtime/foreground.h"
+#include "runtime/group_record.h"
 #include "runtime/notify.h"
+#include "runtime/oom_record.h"
 #include "spec/base/auto.h"
 
 /*
@@ -77,6 +80,59 @@ static int run_to_start(struct build *b, struct foreground *f, struct error *err
 	return r;
 }
 
+/* Where it is now: a move to another CPU group may have taken it elsewhere since. */
+static const struct rt_state *state_at_end(struct build *b, struct rt_state *space)
+{
+	char path[PATH_MAX];
+
+	group_settle(b->ctx, b->state_dir, b->opt->id);
+	if (state_noted_cgroup(b->state_dir, path, sizeof(path)) == 0 && strcmp(path, b->cgroup) == 0)
+		return &b->state;
+	return state_load(b->state_dir, b->opt->id, b->arena, space, NULL) == 0 ? space : &b->state;
+}
+
+static void tell_oom(const struct build *b, const struct rt_state *state)
+{
+	struct rt_oom oom;
+
+	if (!oom_ask(state, b->arena, &oom))
+		return;
+	oom_warn(b->ctx->log, b->opt->id, &oom, OOM_INIT);
+	if (b->opt->keep)
+		oom_keep(b->state_dir, &oom, NULL);
+}
+
+static void end_container(struct build *b, int status)
+{
+	bool killed = status == 128 + SIGKILL;
+	struct error err = ERROR_INIT;
+	struct rt_state moved;
+
+	if (b->opt->keep && !killed)
+		return;
+	/* Somebody may have deleted it already, and the id may be another container's by now. */
+	if (state_lock_again(b->state_dir, b->opt->id, NULL) < 0)
+		return;
+
+	const struct rt_state *state = state_at_end(b, &moved);
+	struct destroy d = {
+		.ctx = b->ctx, .state_dir = b->state_dir, .state = state, .host = &b->host,
+		.cgroup = state->cgroup, .cgroup_fd = state == &b->state ? b->cgroup_fd : -1,
+		.hooks = &b->spec->hooks,
+	};
+
+	if (killed)
+		tell_oom(b, state);
+	if (!b->opt->keep && destroy_container(&d, &err) < 0) {
+		char line[1024];
+
+		error_line(&err, line, sizeof(line));
+		log_warn(b->ctx->log, "%s", line);
+	}
+	if (b->opt->keep)
+		state_unlock(b->state_dir);
+}
+
 static int finish_run(struct build *b, struct foreground *f, int *ret_status, struct error *err)
 {
 	int status = 0;
@@ -84,21 +140,7 @@ static int finish_run(struct build *b, struct foreground *f, int *ret_status, st
 
 	b->launch.pid = 0;
 	foreground_end(f);
-	/* Somebody may have deleted it already, and the id may be another container's by now. */
-	if (!b->opt->keep && state_lock_again(b->state_dir, b->opt->id, NULL) == 0) {
-		struct error own = ERROR_INIT;
-		struct destroy d = {
-			.ctx = b->ctx, .state_dir = b->state_dir, .state = &b->state, .host = &b->host,
-			.cgroup = b->cgroup, .cgroup_fd = b->cgroup_fd, .hooks = &b->spec->hooks,
-		};
-
-		if (destroy_container(&d, &own) < 0) {
-			char line[1024];
-
-			error_line(&own, line, sizeof(line));
-			log_warn(b->ctx->log, "%s", line);
-		}
-	}
+	end_container(b, status);
 	if (r == 0)
 		*ret_status = status;
 	return r;

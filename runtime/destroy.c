@@ -6,13 +6,17 @@
 #include "runtime/destroy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/group_record.h"
 #include "runtime/hooks.h"
+#include "runtime/oom_record.h"
+#include "runtime/residual.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
@@ -73,12 +77,27 @@ static int remove_cgroup(const struct destroy *d, struct error *err)
 	return cg_remove(d->host, d->cgroup, REMOVE_TIMEOUT_MS, err);
 }
 
+/* What moves between CPU groups left behind. A warning at most: the container is gone all the same. */
+static void remove_residuals(const struct destroy *d)
+{
+	for (size_t i = 0; i < d->state->n_residuals; i++) {
+		struct error err = ERROR_INIT;
+		char line[512];
+
+		if (residual_clear(d->host, &d->state->residuals[i], REMOVE_TIMEOUT_MS, &err) == 0)
+			continue;
+		error_line(&err, line, sizeof(line));
+		log_warn(d->ctx->log, "a leaf that a move left behind stays: %s", line);
+	}
+}
+
 int destroy_container(const struct destroy *d, struct error *err)
 {
 	int r = remove_cgroup(d, err);
 
 	if (r < 0)
 		return error_wrap(err, r, "cannot remove cgroup %s", d->cgroup);
+	remove_residuals(d);
 	if (d->state->has_hooks || d->hooks)
 		run_poststop(d);
 	return state_remove(d->ctx, d->state_dir, d->state->id, err);
@@ -115,6 +134,14 @@ static int delete_whole(struct destroy *d, enum rt_delete_mode mode, struct erro
 
 	if (mode != RT_DELETE_FORCE && status != RT_STOPPED && status != RT_CREATED)
 		return error_rule(err, EBUSY, TEXT_NOT_STOPPED, d->state->id, state_status_name(status));
+	if (status == RT_STOPPED) {
+		static struct arena a = ARENA_INIT;
+		struct rt_oom oom;
+
+		/* Told by `run`, if that was it. */
+		if (faccessat(d->state_dir, OOM_RECORD, F_OK, 0) < 0 && oom_ask(d->state, &a, &oom))
+			oom_warn(d->ctx->log, d->state->id, &oom, OOM_SOMEBODY);
+	}
 	if (status != RT_STOPPED || mode == RT_DELETE_FORCE) {
 		int r = kill_all(d, err);
 
@@ -149,6 +176,24 @@ static int delete_remnant(struct destroy *d, enum rt_delete_mode mode, struct er
 	return r;
 }
 
+/* A move that was cut short and could not be repaired: neither end of it may survive the container. */
+static void remove_other_end(const struct destroy *d, const char *id, struct arena *a)
+{
+	struct group_record rec;
+
+	if (group_record_read(d->state_dir, id, a, &rec, NULL) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		const char *path = i ? rec.to : rec.from;
+		auto_close int fd = strcmp(path, d->cgroup) != 0 ? cg_open(d->host, path, NULL) : -1;
+
+		if (fd < 0)
+			continue;
+		cg_kill(fd, NULL);
+		cg_remove(d->host, path, REMOVE_TIMEOUT_MS, NULL);
+	}
+}
+
 int rt_delete(const struct rt_context *ctx, const char *id, enum rt_delete_mode mode, struct error *err)
 {
 	static struct arena a = ARENA_INIT;
@@ -170,6 +215,8 @@ int rt_delete(const struct rt_context *ctx, const char *id, enum rt_delete_mode 
 	struct destroy d = { .ctx = ctx, .state_dir = dir_fd, .state = &state, .host = &host,
 			     .cgroup = state.cgroup, .cgroup_fd = -1 };
 
+	if (mode == RT_DELETE_FORCE)
+		remove_other_end(&d, id, &a);
 	if (loaded == 0)
 		r = delete_whole(&d, mode, err);
 	else if (loaded == -ENOENT || mode == RT_DELETE_FORCE)

@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "cgroups/kernfile.h"
+#include "runtime/group.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
@@ -22,19 +25,50 @@ struct watch {
 	uint64_t oom_kills; /* last seen */
 	int (*emit)(const char *line, void *data);
 	void *data;
+	const char *group;  /* the container's CPU group, or NULL */
+	char group_path[PATH_MAX];
+	const struct cg_host *host;
 };
+
+/* One more member of the object in `data`: what the container's CPU group leaves it. */
+static void add_group(const struct watch *w, struct buf *data)
+{
+	auto_close int fd = cg_open(w->host, w->group_path, NULL);
+	struct json_w j = { .out = data, .depth = 1, .has_member = true };
+	char cpus[CG_FILE_MAX], cap[64];
+	bool has_cpus = fd >= 0 && cg_read(fd, "cpuset.cpus.effective", cpus, sizeof(cpus)) > 0;
+	bool has_cap = fd >= 0 && cg_read(fd, "cpu.max", cap, sizeof(cap)) > 0;
+
+	data->len--;
+	json_w_open(&j, "cpu_group", '{');
+	json_w_str(&j, "name", w->group);
+	if (has_cpus) {
+		cpus[strcspn(cpus, "\n")] = '\0';
+		json_w_str(&j, "effective_cpus", cpus);
+	}
+	if (has_cap) {
+		cap[strcspn(cap, "\n")] = '\0';
+		json_w_str(&j, "cap", cap);
+	}
+	json_w_close(&j, '}');
+	json_w_close(&j, '}');
+}
 
 static int emit_stats(struct watch *w, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT;
+	auto_buf struct buf data = BUF_INIT;
+	struct json_w d = { .out = &data };
 	struct json_w j = { .out = &b };
+	int r = cg_write_stats(w->cgroup_fd, &d, NULL, err);
 
+	if (r == 0 && w->group)
+		add_group(w, &data);
 	json_w_open(&j, NULL, '{');
 	json_w_str(&j, "type", "stats");
 	json_w_str(&j, "id", w->id);
-
-	int r = cg_write_stats(w->cgroup_fd, &j, "data", err);
-
+	if (r == 0)
+		json_w_raw(&j, "data", data.data, data.len);
 	json_w_close(&j, '}');
 	return r < 0 ? error_wrap(err, r, "cannot read statistics") : w->emit(b.data, w->data);
 }
@@ -123,6 +157,15 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
 	struct watch w = { .id = id, .cgroup_fd = cgroup_fd, .memory_events = memory_events,
 			   .pidfd = pidfd, .emit = emit, .data = data };
 
+	struct cg_host host = { .root_fd = -1 };
+	struct group_place at;
+	char name[PATH_MAX];
+
+	w.group = group_of(ctx, state.cgroup, name, sizeof(name));
+	if (w.group && (cg_host_open(&host, NULL) < 0 || group_place(ctx, &host, &at, NULL) < 0 ||
+			cpg_path(&at.cpg, w.group, NULL, w.group_path, sizeof(w.group_path), NULL) < 0))
+		w.group = NULL;
+	w.host = &host;
 	r = cg_oom_kills(cgroup_fd, &w.oom_kills, NULL);
 	if (once || r < 0 || pidfd < 0)
 		return emit_stats(&w, err);

@@ -19,6 +19,7 @@
 #include "runtime/caller.h"
 #include "runtime/exec_process.h"
 #include "runtime/foreground.h"
+#include "runtime/group_record.h"
 #include "runtime/guard.h"
 #include "runtime/launch.h"
 #include "runtime/listener.h"
@@ -110,8 +111,10 @@ static int prepare(struct exec *x, struct error *err)
 	int r = caller_descriptors(x->opt->preserve_fds, x->ctx->log, x->arena, &x->preserve_fds,
 				   &x->extra_env, err);
 
-	if (r == 0)
+	if (r == 0) {
+		group_settle_unlocked(x->ctx, x->opt->id);
 		r = state_peek(x->ctx, x->opt->id, x->arena, &x->state, err);
+	}
 
 	/* The pidfd first: what is true of its process then is true of the one that is entered. */
 	if (r == 0 && x->state.pid)
@@ -159,8 +162,13 @@ static int cgroup_of_init(const struct exec *x, struct error *err)
 {
 	struct cg_host host = { .root_fd = -1 };
 	char path[PATH_MAX];
+	size_t n = strlen(x->state.cgroup);
 	int r = cg_path_of_pid(x->state.pid, path, sizeof(path), err);
 
+	/* Only a program with rights on the host can have taken it elsewhere: no limit of the container's holds there. */
+	if (r == 0 && (strncmp(path, x->state.cgroup, n) != 0 || (path[n] && path[n] != '/')))
+		r = error_rule(err, EBUSY, "the container's first process is in cgroup /%s, outside of the container's /%s", path,
+			       x->state.cgroup);
 	if (r == 0)
 		r = cg_host_open(&host, err);
 	if (r == 0)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "runtime/group.h"
+#include "runtime/group_record.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
@@ -53,8 +55,10 @@ int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kil
 {
 	static struct arena a = ARENA_INIT;
 	struct rt_state state;
-	int r = state_peek(ctx, id, &a, &state, err);
+	int r;
 
+	group_settle_unlocked(ctx, id);
+	r = state_peek(ctx, id, &a, &state, err);
 	if (r < 0)
 		return r;
 	if (scope == RT_KILL_ALL) {
@@ -97,6 +101,12 @@ static int set_frozen(const struct rt_context *ctx, const char *id, bool freeze,
 
 	if (!freeze && status != RT_PAUSED)
 		return error_rule(err, EINVAL, TEXT_NOT_PAUSED);
+	if (!freeze) {
+		/* The kernel would take the write and thaw nobody (cgroup.md, cgroup.freeze). */
+		r = group_check_thawed(ctx, &state, err);
+		if (r < 0)
+			return error_wrap(err, r, "cannot resume container \"%s\"", id);
+	}
 	if (freeze && status == RT_STOPPED)
 		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
 	if (freeze && status != RT_RUNNING && status != RT_CREATED)

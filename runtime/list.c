@@ -5,14 +5,33 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "runtime/group.h"
+#include "runtime/oom_record.h"
 #include "runtime/state.h"
 #include "spec/base/auto.h"
+
+/* A stopped container says how its memory ended it, if it did. */
+static void write_state(const struct spec_state *doc, const struct rt_oom *oom, struct buf *out)
+{
+	struct json_w w = { .out = out, .indent = "  " };
+
+	spec_write_state(&w, NULL, doc);
+	if (!oom)
+		return;
+	/* One more member: the closing bracket goes and comes again. */
+	out->len -= 2;
+	w.depth = 1;
+	w.has_member = true;
+	oom_write(&w, "oom", oom);
+	json_w_close(&w, '}');
+}
 
 int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, struct error *err)
 {
@@ -23,20 +42,25 @@ int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, stru
 	if (r < 0)
 		return r;
 
+	enum rt_status status = state_status(ctx, -1, &state);
 	struct spec_state doc;
-	struct json_w w = { .out = out, .indent = "  " };
+	struct rt_oom oom;
+	char group[PATH_MAX];
 
-	state_document(&state, state_status(ctx, -1, &state), &doc);
+	state_document(&state, status, &doc);
 	doc.rootfs = state.rootfs;
 	doc.created = state.created;
 	doc.owner = "";
-	spec_write_state(&w, NULL, &doc);
+	doc.cpu_group = group_of(ctx, state.cgroup, group, sizeof(group));
+	write_state(&doc, status == RT_STOPPED && oom_recall(ctx, &state, &a, &oom) ? &oom : NULL, out);
 	return 0;
 }
 
-static void summarise(const struct rt_context *ctx, int dir_fd, const struct rt_state *state,
+static void summarise(const struct rt_context *ctx, int dir_fd, const struct rt_state *state, struct arena *a,
 		      struct rt_summary *ret)
 {
+	char buf[PATH_MAX];
+	const char *group = group_of(ctx, state->cgroup, buf, sizeof(buf));
 	enum rt_status status = state_status(ctx, dir_fd, state);
 	struct stat st;
 
@@ -47,6 +71,7 @@ static void summarise(const struct rt_context *ctx, int dir_fd, const struct rt_
 		.rootfs = state->rootfs,
 		.created = state->created,
 		.cgroup = state->cgroup,
+		.cpu_group = group ? arena_strdup(a, group) : "",
 		.isolation = state->is_vm ? "vm" : "process",
 		.pid = status == RT_STOPPED || status == RT_CREATING ? 0 : state->pid,
 		.owner = fstat(dir_fd, &st) == 0 ? st.st_uid : 0,
@@ -74,7 +99,7 @@ static int read_one(const struct rt_context *ctx, int root_fd, const char *id, s
 					   .cgroup_dir = "" };
 	else if (r < 0)
 		return r;
-	summarise(ctx, dir_fd, &state, ret);
+	summarise(ctx, dir_fd, &state, a, ret);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "cgroups/cgroups.h"
+
 #define TAKE(to, from, member) \
 	do { \
 		if ((from)->member.set) \
@@ -250,4 +252,40 @@ void resources_write(const struct spec_resources *res, struct buf *out)
 		json_w_close(&w, '}');
 	}
 	json_w_close(&w, '}');
+}
+
+int resources_now(const struct spec *spec, const struct rt_state *state, struct arena *a,
+		  struct spec_resources **ret, struct error *err)
+{
+	struct spec_resources *updates = NULL;
+
+	if (state->resources) {
+		int r = spec_parse_resources(state->resources, strlen(state->resources), a, NULL, &updates, err);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = resources_merge(spec->linux_.resources, updates, a);
+	return 0;
+}
+
+/*
+ * Everything is denied, then come the config's rules, then the devices every
+ * container has: the order in which runc builds its list too. So a config without
+ * rules is the strictest one, not the most open.
+ */
+int resources_device_program(const struct spec *spec, struct arena *a, void **ret_insns, size_t *ret_n,
+			     struct error *err)
+{
+	static const struct spec_device_rule deny_all = {
+		.type = 'a', .major = -1, .minor = -1,
+		.access = SPEC_DEV_READ | SPEC_DEV_WRITE | SPEC_DEV_MKNOD,
+	};
+	const struct spec_resources *res = spec->linux_.resources;
+	struct cg_device_rules lists[3] = { { .v = &deny_all, .n = 1 } };
+
+	if (res)
+		lists[1] = (struct cg_device_rules){ .v = res->devices, .n = res->n_devices };
+	lists[2].v = spec_default_device_rules(&lists[2].n);
+	return cg_device_program(lists, 3, a, ret_insns, ret_n, err);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* resources - merging and writing linux.resources, for `update` */
+/* resources - linux.resources as they were asked for, are now and shall be */
 
+#include "runtime/state.h"
 #include "spec/spec.h"
 
 /*
@@ -21,3 +22,11 @@ struct spec_resources *resources_delta(const struct spec_resources *over,
 
 /* The members that update can change, as a JSON object of config.json's shape. */
 void resources_write(const struct spec_resources *res, struct buf *out);
+
+/* What the config asked for, with the updates since. */
+int resources_now(const struct spec *spec, const struct rt_state *state, struct arena *a,
+		  struct spec_resources **ret, struct error *err);
+
+/* The device program of a container with this config. *ret_n == 0: nothing to restrict. */
+int resources_device_program(const struct spec *spec, struct arena *a, void **ret_insns, size_t *ret_n,
+			     struct error *err);

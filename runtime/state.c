@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/group_record.h"
+#include "runtime/oom_record.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
@@ -23,6 +25,8 @@
 #define LOCK_TIMEOUT_MS 10000
 #define LOCK_STEP_MS    10
 #define ID_MAX          1024
+
+#define STATE_CGROUP_NEXT ".cgroup.next"
 
 int rt_check_id(const char *id, struct error *err)
 {
@@ -155,6 +159,8 @@ int state_open(const struct rt_context *ctx, const char *id, enum state_access a
 		return error_set(err, errno, "open state directory %s", path);
 	if (access == STATE_LOCKED)
 		r = state_lock_again(fd, id, err);
+	if (r == 0 && access == STATE_LOCKED)
+		group_settle(ctx, fd, id);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
@@ -187,6 +193,15 @@ int state_note_cgroup(int dir_fd, const char *path, struct error *err)
 	return 0;
 }
 
+int state_note_other_cgroup(int dir_fd, const char *path, struct error *err)
+{
+	if ((unlinkat(dir_fd, STATE_CGROUP_NEXT, 0) < 0 && errno != ENOENT) ||
+	    symlinkat(path, dir_fd, STATE_CGROUP_NEXT) < 0 ||
+	    renameat(dir_fd, STATE_CGROUP_NEXT, dir_fd, "cgroup") < 0)
+		return error_set(err, errno, "note the cgroup %s in the state directory", path);
+	return 0;
+}
+
 int state_noted_cgroup(int dir_fd, char *buf, size_t size)
 {
 	ssize_t n = readlinkat(dir_fd, "cgroup", buf, size);
@@ -215,7 +230,9 @@ int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
 int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err)
 {
 	static const char *const files[] = { STATE_EXEC_FIFO, STATE_STATUS_FIFO, "config.json",
-					     ".state.json.tmp", "cgroup", STATE_NOTIFY_DIR "/notify.sock" };
+					     ".state.json.tmp", "cgroup", STATE_CGROUP_NEXT, GROUP_RECORD,
+					     "." GROUP_RECORD ".tmp", OOM_RECORD, "." OOM_RECORD ".tmp",
+					     STATE_NOTIFY_DIR "/notify.sock" };
 	char path[PATH_MAX];
 
 	/* state.json goes first of the things that make it look whole, the directory last. */

@@ -12,6 +12,8 @@
  *	<root>/<id>/exec.fifo   present while created: start writes one byte
  *	<root>/<id>/status.fifo how the stub tells start what became of the execve
  *	<root>/<id>/notify/     the sd_notify socket, when NOTIFY_SOCKET was set
+ *	<root>/<id>/move.json   a move to another CPU group is going on or was cut short (group_record.h)
+ *	<root>/<id>/exit.json   the container's memory ended it (oom_record.h)
  *	<root>/.seccomp@/        compiled filters; '@' cannot be part of an id
  *
  * The status is never stored: it follows from the process, the fifo and the
@@ -30,6 +32,12 @@
 #define STATE_EXEC_FIFO   "exec.fifo"
 #define STATE_STATUS_FIFO "status.fifo"
 #define STATE_NOTIFY_DIR  "notify"
+
+/* A leaf that a move left behind because memory stays charged to it. */
+struct rt_residual {
+	const char *cgroup;
+	uint64_t inode;           /* another cgroup of that name, made later, is not ours to remove */
+};
 
 enum rt_status { RT_CREATING, RT_CREATED, RT_RUNNING, RT_PAUSED, RT_STOPPED };
 
@@ -55,6 +63,8 @@ struct rt_state {
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
 	const char *resources;    /* JSON of resources changed by update, or NULL */
+	const struct rt_residual *residuals;
+	size_t n_residuals;
 	uid_t owner;              /* of the directory; filled by state_load() when asked for */
 };
 
@@ -72,7 +82,10 @@ enum state_access { STATE_SHARED, STATE_LOCKED };
 /* The error for an id that names nothing. */
 int state_no_such(const char *id, struct error *err);
 
-/* Opens <root>/<id>, with the lock (waits at most 10 s for it) or without. TEXT_NOT_EXIST. */
+/*
+ * Opens <root>/<id>, with the lock (waits at most 10 s for it) or without. With the lock, a move that was cut short is
+ * finished or undone first. TEXT_NOT_EXIST.
+ */
 int state_open(const struct rt_context *ctx, const char *id, enum state_access access,
 	       struct error *err);
 
@@ -84,6 +97,8 @@ int state_lock_again(int dir_fd, const char *id, struct error *err);
 /* Notes the cgroup before it exists, and the config as it is now. */
 int state_note_cgroup(int dir_fd, const char *path, struct error *err);
 int state_note_config(int dir_fd, const struct spec *spec, struct error *err);
+/* After a move: another note in the place of the old one, at once. */
+int state_note_other_cgroup(int dir_fd, const char *path, struct error *err);
 /* The noted cgroup path, for a container that never got a state.json. -ENOENT. */
 int state_noted_cgroup(int dir_fd, char *buf, size_t size);
 

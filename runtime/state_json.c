@@ -26,6 +26,20 @@ static void write_annotations(struct json_w *w, const struct rt_state *s)
 	json_w_close(w, '}');
 }
 
+static void write_residuals(struct json_w *w, const struct rt_state *s)
+{
+	if (!s->n_residuals)
+		return;
+	json_w_open(w, "residuals", '[');
+	for (size_t i = 0; i < s->n_residuals; i++) {
+		json_w_open(w, NULL, '{');
+		json_w_str(w, "cgroup", s->residuals[i].cgroup);
+		json_w_uint(w, "inode", s->residuals[i].inode);
+		json_w_close(w, '}');
+	}
+	json_w_close(w, ']');
+}
+
 int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 {
 	char space[4096];
@@ -63,6 +77,7 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 	if (s->may_be_traced)
 		json_w_bool(&w, "ptrace", true);
 	write_annotations(&w, s);
+	write_residuals(&w, s);
 	if (s->resources)
 		json_w_raw(&w, "resources", s->resources, strlen(s->resources));
 	json_w_close(&w, '}');
@@ -108,6 +123,21 @@ static void read_annotations(const struct json *doc, struct arena *a, struct rt_
 	ret->annotations = v;
 }
 
+static void read_residuals(const struct json *doc, struct arena *a, struct rt_state *ret)
+{
+	const struct json *list = json_get(doc, "residuals");
+
+	if (!list || !list->count)
+		return;
+
+	struct rt_residual *v = ARENA_NEW_N(a, struct rt_residual, list->count);
+
+	json_each(it, list)
+		if (member_text(it, "cgroup")[0])
+			v[ret->n_residuals++] = (struct rt_residual){ member_text(it, "cgroup"), member_uint(it, "inode") };
+	ret->residuals = v;
+}
+
 static int parse(const char *text, size_t n, const char *id, struct arena *a, struct rt_state *ret,
 		 struct error *err)
 {
@@ -145,6 +175,7 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 		.may_be_traced = member_flag(doc, "ptrace"),
 	};
 	read_annotations(doc, a, ret);
+	read_residuals(doc, a, ret);
 
 	const struct json *res = json_get(doc, "resources");
 

@@ -8,26 +8,11 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "runtime/group.h"
 #include "runtime/resources.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
-
-/* What the config asked for, with the updates since. */
-static int current_resources(int dir_fd, const struct rt_state *state, struct arena *a,
-			     struct spec_resources **ret, struct error *err)
-{
-	struct spec *spec;
-	struct spec_resources *updates = NULL;
-	int r = state_load_config(dir_fd, a, &spec, err);
-
-	if (r == 0 && state->resources)
-		r = spec_parse_resources(state->resources, strlen(state->resources), a, NULL, &updates, err);
-	if (r < 0)
-		return r;
-	*ret = resources_merge(spec->linux_.resources, updates, a);
-	return 0;
-}
 
 static int write_limits(const struct rt_context *ctx, const struct rt_state *state,
 			const struct spec_resources *delta, struct arena *a, struct error *err)
@@ -49,6 +34,7 @@ int rt_update(const struct rt_context *ctx, const char *id, const struct spec_re
 	static struct arena a = ARENA_INIT;
 	struct rt_state state;
 	struct spec_resources *now = NULL;
+	struct spec *spec;
 	auto_close int dir_fd = state_open(ctx, id, STATE_LOCKED, err);
 
 	if (dir_fd < 0)
@@ -59,14 +45,18 @@ int rt_update(const struct rt_context *ctx, const char *id, const struct spec_re
 	if (r == -ENOENT || (r == 0 && state_status(ctx, dir_fd, &state) == RT_STOPPED))
 		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
 	if (r == 0)
-		r = current_resources(dir_fd, &state, &a, &now, err);
+		r = state_load_config(dir_fd, &a, &spec, err);
+	if (r == 0)
+		r = resources_now(spec, &state, &a, &now, err);
 	if (r < 0)
 		return r;
 
 	struct spec_resources *merged = resources_merge(now, res, &a);
 	auto_buf struct buf text = BUF_INIT;
 
-	r = write_limits(ctx, &state, resources_delta(res, merged, &a), &a, err);
+	r = group_still_admits(ctx, &state, merged, spec, err);
+	if (r == 0)
+		r = write_limits(ctx, &state, resources_delta(res, merged, &a), &a, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot update container \"%s\"", id);
 	resources_write(merged, &text);
