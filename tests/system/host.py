@@ -116,6 +116,12 @@ def _character_device(path):
         return False
 
 
+def _whole_disk():
+    """Does a disk stand behind /sys/block, as io.max takes one?"""
+    return any(os.path.isdir(f"/sys/block/{line.split()[3]}")
+               for line in linux.read("/proc/partitions").splitlines()[2:])
+
+
 def _program(name):
     return shutil.which(name) is not None
 
@@ -140,6 +146,8 @@ FEATURES = {
     "AppArmor": lambda: linux.read("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
     "SELinux": lambda: os.path.exists("/sys/fs/selinux/enforce"),
     "systemd": lambda: os.path.isdir("/run/systemd/system"),
+    "whole disk": _whole_disk,
+    "scratch disk": lambda: os.path.ismount("/run/scratch"),
     "pressure stall information": lambda: os.path.isdir("/proc/pressure"),
     "resctrl": lambda: os.path.exists("/sys/fs/resctrl/schemata"),
     "kvm": lambda: _character_device("/dev/kvm"),

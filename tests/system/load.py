@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests with real load share: CPU groups of a test's own, work for their members, and a clock beside cpu.stat.
+
+Times are those of the machine the tests run in, so a share of CPU is one also where everything
+is slow. A measurement may be taken again when the host was busy with others (measured());
+what it found wrong each time is wrong.
+"""
+
+import contextlib
+import json
+import os
+import time
+
+import host
+import linux
+from breach import install
+from case import true
+
+BASE_VARIABLE = "BULKHEAD_CPU_GROUP_BASE"
+
+
+def number(path, key=None):
+    """The number in a file of the kernel, or that of the line `key`."""
+    text = linux.read(path)
+    if key is None:
+        return int(text)
+    return int(next(line.split()[1] for line in text.splitlines() if line.split()[0] == key))
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def rewritten(read, path, text):
+    """Writes and reads back; for what a test changes behind the runtime's back."""
+    write(path, text)
+    return read(path)
+
+
+def working(t, *argv, **resources):
+    """A bundle whose program is tests/helper/load.c with these arguments."""
+    b = t.bundle()
+    install(t, b, "load")
+    b.linux["resources"].update(resources)
+    return b.args("/bin/load", *(str(a) for a in argv))
+
+
+class Usage:
+    """CPU time that cgroups used, and the time it took."""
+
+    def __init__(self, *cgroups):
+        self.cgroups = cgroups
+        self.before = self._take()
+
+    def _take(self):
+        return time.monotonic(), [number(f"{c}/cpu.stat", "usage_usec") for c in self.cgroups]
+
+    def cpus(self):
+        """Since the beginning, in CPUs: one figure for each cgroup."""
+        (then, used), (now, using) = self.before, self._take()
+        return [(b - a) / 1e6 / (now - then) for a, b in zip(used, using)]
+
+
+def cpus(seconds, *cgroups):
+    usage = Usage(*cgroups)
+    time.sleep(seconds)
+    return usage.cpus()
+
+
+def measured(check, take, tries=3):
+    """check(take()) returns what is wrong, or nothing. Taken again while the host may be to blame."""
+    for left in reversed(range(tries)):
+        wrong = check(take())
+        if not wrong:
+            return
+        if left == 0:
+            raise AssertionError(wrong)
+
+
+def near(what, got, wanted, part):
+    """A sentence when got is farther from wanted than that part of it."""
+    if abs(got - wanted) > wanted * part:
+        return f"{what}: got {got:.3f}, wanted {wanted:.3f} within {part * 100:.0f} %"
+    return None
+
+
+class Groups:
+    """CPU groups below a base of this test's own."""
+
+    def __init__(self, t):
+        self.t = t
+        self.base = f"{t.cgroup_path}/groups"
+        self.top = f"{t.cgroup_base}/groups"
+        os.environ[BASE_VARIABLE] = self.base
+
+    def __call__(self, *argv, **more):
+        """`bulkhead cpugroup …`"""
+        return self.t.runtime("cpugroup", *argv, **more)
+
+    def create(self, name, *policy):
+        """Makes the group; its directory."""
+        self("create", name, *policy).ok()
+        return self.dir(name)
+
+    def dir(self, name):
+        return f"{self.top}/{name}"
+
+    def show(self, name):
+        return self("show", name, "--format", "json").json
+
+    def up(self, group, bundle, *options, name=None):
+        return self.t.up(bundle, "--cpu-group", group, *options, name=name)
+
+    def remove(self):
+        for name in self.t.containers:
+            self.t.runtime("delete", "--force", name).ok()
+        self.t.containers.clear()
+        if os.path.exists(self.top):
+            write(f"{self.top}/cgroup.kill", "1")
+        end = time.monotonic() + 10
+        for top, _, _ in os.walk(self.top, topdown=False):
+            while True:
+                self.t.reap()
+                try:
+                    os.rmdir(top)
+                    break
+                except OSError:
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def groups(t, *controllers):
+    """Needs the controllers, gives Groups, and takes away whatever is in them in the end."""
+    t.need(*(f"controller {c}" for c in controllers or ("cpu", "cpuset")))
+    made = Groups(t)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def pids_below(cgroup):
+    found = set()
+    for top, _, _ in os.walk(cgroup):
+        found.update(int(p) for p in linux.read(f"{top}/cgroup.procs", "").split())
+    return found
+
+
+def cgroup_of(pid):
+    """Directory of the v2 cgroup that a process is in; None when it is gone."""
+    for line in linux.read(f"/proc/{pid}/cgroup", "").splitlines():
+        if line.startswith("0::"):
+            return host.v2_tree() + line[3:].removesuffix(" (deleted)")
+    return None
+
+
+def populated(cgroup):
+    return number(f"{cgroup}/cgroup.events", "populated") == 1
+
+
+def pin(bundle, cpu):
+    bundle.linux["resources"].setdefault("cpu", {})["cpus"] = str(cpu)
+    return bundle
+
+
+def two_cpus(t):
+    true(len(os.sched_getaffinity(0)) >= 2, "the disposable host has two CPUs")
+
+
+def events_of(path):
+    """The JSON lines that a command has written so far."""
+    return [json.loads(line) for line in linux.read(path, "").splitlines() if line.endswith("}")]
