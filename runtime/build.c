@@ -20,6 +20,7 @@
 #include "runtime/group.h"
 #include "runtime/guard.h"
 #include "runtime/hooks.h"
+#include "runtime/inner_leaf.h"
 #include "runtime/listener.h"
 #include "runtime/lsm.h"
 #include "runtime/notify.h"
@@ -194,6 +195,8 @@ int build_plan(struct build *b, struct error *err)
 		r = check_terminal(b, err);
 	if (r == 0)
 		r = lsm_check(&b->spec->process, err);
+	if (r == 0)
+		r = inner_leaf_check(inner_leaf_name(b->spec->annotations, b->spec->n_annotations), err);
 	if (r == 0)
 		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
 	if (r == 0)
@@ -434,11 +437,17 @@ uint32_t build_host_uid(const struct build *b)
 	return lx->ns[SPEC_NS_USER].listed ? spec_host_id(&lx->uid_maps, uid) : uid;
 }
 
+/* The program's own cgroup (inner_leaf.h), then both to the container's user. */
 static int delegate(struct build *b, struct error *err)
 {
-	if (!wants_delegation(b->spec))
-		return 0;
-	return cg_delegate(b->cgroup_fd, build_host_uid(b), (gid_t)-1, err);
+	const char *name = inner_leaf_name(b->spec->annotations, b->spec->n_annotations);
+	auto_close int inner = name ? inner_leaf_enter(b->cgroup_fd, name, b->launch.pid, err) : -1;
+	int r = name && inner < 0 ? inner : 0;
+
+	if (r < 0 || !wants_delegation(b->spec))
+		return r;
+	r = cg_delegate(b->cgroup_fd, build_host_uid(b), (gid_t)-1, err);
+	return r == 0 && name ? cg_delegate(inner, build_host_uid(b), (gid_t)-1, err) : r;
 }
 
 int build_finish(struct build *b, struct error *err)

@@ -21,6 +21,7 @@
 #include "runtime/foreground.h"
 #include "runtime/group_record.h"
 #include "runtime/guard.h"
+#include "runtime/inner_leaf.h"
 #include "runtime/launch.h"
 #include "runtime/listener.h"
 #include "runtime/lsm.h"
@@ -157,6 +158,16 @@ static int sub_cgroup(const struct exec *x, struct error *err)
 	return r < 0 ? error_wrap(err, r, "cannot use --cgroup %s", x->opt->cgroup) : r;
 }
 
+/* The container's, or the one its program started in. */
+static int own_cgroup(const struct exec *x, struct error *err)
+{
+	const char *name = inner_leaf_name(x->state.annotations, x->state.n_annotations);
+	auto_close int fd = state_open_cgroup(&x->state, err);
+	int inner = fd >= 0 && name ? inner_leaf_open(fd, name) : -1;
+
+	return inner >= 0 ? inner : TAKE_FD(fd);
+}
+
 /* Where init is now: a container that manages its own cgroup has moved it to a leaf below the one we made. */
 static int cgroup_of_init(const struct exec *x, struct error *err)
 {
@@ -183,7 +194,7 @@ static int clone_into_cgroup(struct exec *x, struct error *err)
 {
 	struct launch *l = &x->launch;
 
-	l->cgroup_fd = x->opt->cgroup ? sub_cgroup(x, err) : state_open_cgroup(&x->state, err);
+	l->cgroup_fd = x->opt->cgroup ? sub_cgroup(x, err) : own_cgroup(x, err);
 	if (l->cgroup_fd < 0)
 		return l->cgroup_fd;
 
