@@ -40,6 +40,7 @@ struct job {
 	const char *modules;	/* where the machine keeps this kernel's modules, or NULL */
 	const char *disk;	/* block device for the scratch file system, or NULL */
 	bool systemd, kvm, verbose;
+	char **show;		/* directories below /tmp and /run that are to be seen, read-only */
 	char **argv, **env;
 };
 
@@ -123,14 +124,17 @@ static const char *value_of(const char *word, const char *key)
 
 static struct job read_job(const char *path)
 {
-	size_t size, argc = 0, envc = 0, words = 2;
+	size_t size, argc = 0, envc = 0, shown = 0, words = 2;
 	char *data = slurp(path, &size);
 	if (!data)
 		die("read", path);
 	for (size_t i = 0; i < size; i++)
 		words += !data[i];
-	struct job job = { .dir = "/", .argv = calloc(words, sizeof(char *)), .env = calloc(words, sizeof(char *)) };
-	if (!job.argv || !job.env)
+	struct job job = { .dir = "/" };
+	job.argv = calloc(words, sizeof(char *));
+	job.env = calloc(words, sizeof(char *));
+	job.show = calloc(words, sizeof(char *));
+	if (!job.argv || !job.env || !job.show)
 		die("memory for", path);
 	for (char *word = data; word < data + size; word += strlen(word) + 1) {
 		const char *value;
@@ -138,6 +142,8 @@ static struct job read_job(const char *path)
 			job.argv[argc++] = (char *)value;
 		else if ((value = value_of(word, "env")))
 			job.env[envc++] = (char *)value;
+		else if ((value = value_of(word, "show")))
+			job.show[shown++] = (char *)value;
 		else if ((value = value_of(word, "dir")))
 			job.dir = value;
 		else if ((value = value_of(word, "write")))
@@ -185,14 +191,14 @@ static void make_path(const char *path)
 	}
 }
 
-/* A place of the machine's own files, seen through the overlay: writes to it go through. */
-static void bind_machine(const char *path, const char *at)
+/* A place of the machine's own files, seen through the overlay: writes to it go through, if it has the right. */
+static void bind_machine(const char *path, const char *at, unsigned long flags)
 {
 	char from[4096], to[4096];
 	snprintf(from, sizeof from, "/machine%s", path);
 	snprintf(to, sizeof to, "/root%s", at);
 	make_path(to);
-	if (mount(from, to, NULL, MS_BIND | MS_REC, NULL))
+	if (mount(from, to, NULL, MS_BIND | MS_REC, NULL) || (flags && mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | flags, NULL)))
 		die("show in the overlay", path);
 }
 
@@ -216,10 +222,12 @@ static void make_root(const struct job *job, const char *release)
 	must_mount("tmp", "/root/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
 	must_mount("run", "/root/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
 	if (job->write)
-		bind_machine(job->write, job->write);
+		bind_machine(job->write, job->write, 0);
+	for (char **path = job->show; *path; path++)
+		bind_machine(*path, *path, MS_RDONLY);
 	if (job->modules) {
 		snprintf(modules, sizeof modules, "/usr/lib/modules/%s", release);
-		bind_machine(job->modules, modules);
+		bind_machine(job->modules, modules, MS_RDONLY);
 	}
 	/* A machine that is itself a container says so here; systemd would believe it. */
 	unlink("/root/.dockerenv");
@@ -363,6 +371,9 @@ __attribute__((noreturn)) static void start_systemd(const struct job *job, const
 				      "Delegate=yes\nTasksMax=infinity\nLimitNOFILE=524288\nOOMPolicy=continue\n";
 	must_mount("units", "/etc/systemd/system", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
 	must_mount("/dev/null", "/etc/fstab", NULL, MS_BIND, NULL);
+	/* Debian's empties /tmp at a boot; a directory that is written through may be below it. */
+	mkdir("/etc/tmpfiles.d", 0755);
+	spill("/etc/tmpfiles.d/tmp.conf", 0644, "", 0);
 	mkdir(HOME_DIR, 0755);
 	spill(HOME_DIR "/init", 0755, self, self_size);
 	spill(HOME_DIR "/job", 0600, text, text_size);

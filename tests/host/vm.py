@@ -60,6 +60,7 @@ class Options:
         self.timeout = 600      # seconds
         self.kernel = None      # stock, built or a file; None is the best there is
         self.write = str(TOP)
+        self.show = []          # directories below /tmp or /run that are to be seen there, read-only
         self.home = None        # what setup printed
         for name, value in given.items():
             if not hasattr(self, name):
@@ -184,6 +185,7 @@ class Machine:
 
     def _job(self, kernel):
         words = [b"dir=" + os.fsencode(self.directory), b"write=" + os.fsencode(os.path.realpath(self.options.write))]
+        words += [b"show=" + os.fsencode(os.path.realpath(directory)) for directory in self.options.show]
         if kernel.modules:
             words.append(b"modules=" + os.fsencode(kernel.modules))
         if self.options.disk:

@@ -16,6 +16,10 @@ import linux
 from bundle import Bundle
 
 
+# By what deadlines are longer than on a usual machine; the disposable host is an emulated one.
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+
+
 class Skip(Exception):
     """The host lacks something. Raised by Case.need() alone."""
 
@@ -199,7 +203,7 @@ class Case:
                 raise Skip(reason)
 
     def until(self, condition, seconds, what):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(f"waited {seconds} s for {what}")
@@ -209,7 +213,7 @@ class Case:
     def wait_fd(fd, seconds, what):
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        if not poll.poll(seconds * 1000):
+        if not poll.poll(seconds * 1000 * PATIENCE):
             raise AssertionError(f"waited {seconds} s for {what}")
 
     def state_names(self):
@@ -268,7 +272,7 @@ class Case:
             reaper = threading.Timer(0.1, self._reap_while, [process])
             reaper.start()
             try:
-                process.communicate(input.encode() if isinstance(input, str) else input, timeout=timeout)
+                process.communicate(input.encode() if isinstance(input, str) else input, timeout=timeout * PATIENCE)
             except subprocess.TimeoutExpired:
                 stuck = "; ".join(f"{linux.describe(p)} in {linux.read(f'/proc/{p}/wchan', '?')}"
                                   for p in linux.children())
@@ -369,7 +373,11 @@ class Case:
 
 
 def envs(*names):
-    """The test runs in these environments only ('hybrid', 'unified'); both without this."""
+    """
+    The test runs in these environments only: 'hybrid', 'unified', and 'host', 'host-systemd' for the
+    disposable host with all controllers of cgroup v2, the second with systemd as PID 1. Without this, in the
+    first two; and on the host after all when neither had what the test needs.
+    """
     def mark(function):
         function.envs = names
         return function

@@ -56,7 +56,7 @@ class Terminal:
         self.text = ""
 
     def read_until(self, wanted, seconds=10):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while wanted not in self.text:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.fd], [], [], left)[0]:
@@ -71,7 +71,7 @@ class Terminal:
         return self.text
 
     def read_all(self, seconds=10):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while time.monotonic() < end:
             if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
                 break
@@ -120,7 +120,7 @@ class Session:
 
     def wait(self, seconds=10):
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.process.args} did not end; terminal: {self.terminal.text!r}") from None
 

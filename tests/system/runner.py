@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the system tests of the built binary.
 
-    tests/system/runner.py [-e hybrid|unified] [-j N] [-l] [-v] [PATTERN…]
+    tests/system/runner.py [-e hybrid|unified|host|host-systemd] [-j N] [-l] [-v] [PATTERN…]
 
 A test is a function test_<sentence>(t) in tests/system/**/test_*.py; `t` is a Case. A
 PATTERN selects tests whose "file: sentence" holds it. BULKHEAD names the binary
@@ -37,8 +37,9 @@ sys.path[:0] = [str(HERE), str(HERE / "engines")]
 
 import census  # noqa: E402
 import host  # noqa: E402
+import inhost  # noqa: E402
 import linux  # noqa: E402
-from case import Case, Skip  # noqa: E402
+from case import PATIENCE, Case, Skip  # noqa: E402
 from engine import ENGINES  # noqa: E402
 
 DEADLINE = 30
@@ -52,7 +53,7 @@ class Test:
         self.function = function
         self.arguments = {parameter: value} if parameter else {}
         self.envs = getattr(function, "envs", ("hybrid", "unified"))
-        self.deadline = getattr(function, "deadline", DEADLINE)
+        self.deadline = getattr(function, "deadline", DEADLINE) * PATIENCE
         self.alone = getattr(function, "alone", False)
         self.engine = getattr(function, "engine", None)
 
@@ -82,6 +83,10 @@ def build_programs(directory):
                     str(TOP / "tests/helper/probe.c")], check=True)
     shutil.copy2(shutil.which("busybox"), f"{directory}/busybox")
     return {"probe": f"{directory}/probe", "busybox": f"{directory}/busybox"}
+
+
+def copy_programs(programs, directory):
+    return {name: shutil.copy2(path, f"{directory}/{name}") for name, path in programs.items()}
 
 
 def copy_binary(binary, directory):
@@ -275,14 +280,14 @@ class Worker:
         ready = poll.poll(deadline * 1000)
         reason = ""
         if not ready:
-            reason = f"deadline of {deadline} s"
+            reason = f"deadline of {deadline:g} s"
             os.kill(pid, signal.SIGUSR1)
             poll.poll(500)
             try:
                 os.killpg(pid, signal.SIGKILL)
             except ProcessLookupError:
                 os.kill(pid, signal.SIGKILL)
-            output.write(f"\nkilled after {deadline} s\n".encode())
+            output.write(f"\nkilled after {deadline:g} s\n".encode())
         os.close(fd)
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -301,7 +306,7 @@ class Report:
     def add(self, outcome):
         verdict = outcome["verdict"]
         self.counts[verdict] += 1
-        line = f"{verdict:4} {outcome['seconds'] * 1000:6.0f} ms  {outcome['env']:7}  {outcome['title']}"
+        line = f"{verdict:4} {outcome['seconds'] * 1000:6.0f} ms  {outcome['env']:12}  {outcome['title']}"
         if verdict == SKIP:
             line += f": {outcome['reason']}"
             self.skips.setdefault(outcome["reason"], []).append(outcome["title"])
@@ -323,6 +328,10 @@ class Report:
                 print(f"  {reason}: {len(titles)} test{'s' if len(titles) > 1 else ''}")
         counts = self.counts
         print(f"\nsystem: {counts[PASS]} passed, {counts[FAIL]} failed, {counts[SKIP]} skipped", flush=True)
+
+    def append_skips(self, path):
+        with open(path, "a", encoding="utf-8") as f:
+            f.write("".join(f"{title}\n" for titles in self.skips.values() for title in titles))
 
 
 def remove_stale_cgroups():
@@ -381,14 +390,58 @@ def environments(wanted):
     return [e for e in present if not wanted or e in wanted]
 
 
+def run_here(env, tests, jobs, binary, programs, tmp, report):
+    for number, part in ((jobs, [t for t in tests if not t.alone]), (1, [t for t in tests if t.alone])):
+        if part:
+            run_environment(env, part, number, binary, programs, f"{tmp}/{number}", report)
+
+
+class Directory:
+    """A temporary one, with what the tests need to run, and without the cgroups of runners that died."""
+
+    def __init__(self, binary, programs=None):
+        remove_stale_cgroups()
+        self.path = tempfile.mkdtemp(prefix="bulkhead-test-")
+        os.chmod(self.path, 0o755)
+        try:
+            self.programs = copy_programs(programs, self.path) if programs else build_programs(self.path)
+            self.binary = copy_binary(binary, self.path)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def run_inside(plan):
+    """What the runner is on the disposable host: takes a plan, prints a line of JSON per outcome."""
+    tests = {t.title: t for t in discover([])}
+    relay = inhost.Relay()
+    inhost.run_unit_programs(plan, relay)
+    if plan["titles"]:
+        with Directory(plan["binary"], plan["programs"]) as place:
+            run_here(plan["env"], [tests[title] for title in plan["titles"]], plan["jobs"], place.binary, place.programs,
+                     place.path, relay)
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-e", "--env", action="append")
+    parser.add_argument("-e", "--env", action="append", choices=["hybrid", "unified", *inhost.ENVS])
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("-l", "--list", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
+    parser.add_argument("--skips", metavar="FILE", help="append the titles of skipped tests; -e host tries those again")
+    parser.add_argument("--unit", metavar="PROGRAM", action="append", default=[], help="a unit program for -e host")
+    parser.add_argument("--inside", metavar="PLAN", help=argparse.SUPPRESS)
     parser.add_argument("pattern", nargs="*")
     options = parser.parse_args()
+    if options.inside:
+        return run_inside(json.loads(linux.read(options.inside)))
     tests = discover(options.pattern)
     if options.list:
         for test in tests:
@@ -399,22 +452,21 @@ def main():
         sys.exit(f"no program at {binary}: build it, or name one with BULKHEAD=")
     if os.geteuid() != 0:
         sys.exit("the system tests need root: they make namespaces, mounts and cgroups")
-    remove_stale_cgroups()
+    elsewhere = [e for e in inhost.ENVS if e in (options.env or [])]
+    before = inhost.Before(options.skips) if elsewhere else None
     report = Report(options.verbose)
-    tmp = tempfile.mkdtemp(prefix="bulkhead-test-")
-    try:
-        os.chmod(tmp, 0o755)
-        programs = build_programs(tmp)
-        binary = copy_binary(binary, tmp)
+    with Directory(binary) as place:
         for env in environments(options.env):
             mine = [t for t in tests if env in t.envs or ("hybrid" in t.envs and host.is_unified())]
-            for jobs, part in ((options.jobs, [t for t in mine if not t.alone]),
-                               (1, [t for t in mine if t.alone])):
-                if part:
-                    run_environment(env, part, jobs, binary, programs, tmp + f"/{jobs}", report)
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
+            run_here(env, mine, options.jobs, place.binary, place.programs, place.path, report)
+        for env in elsewhere:
+            mine = inhost.choose(env, tests, before, bool(options.pattern))
+            inhost.Stage(env, mine, options, place, before, report).run()
     report.end()
+    if before:
+        before.end()
+    elif options.skips:
+        report.append_skips(options.skips)
     return 1 if report.counts[FAIL] or not (report.counts[PASS] + report.counts[SKIP]) else 0
 
 

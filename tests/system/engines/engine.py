@@ -11,7 +11,7 @@ import time
 
 import host
 from cage import Cage, environment
-from case import Case
+from case import PATIENCE, Case
 from image import archive
 
 IMAGE = "docker.io/library/box:latest"
@@ -61,7 +61,7 @@ class Engine:
         return archive(f"{self.directory}/image.tar", self.programs, tag, **config)
 
     def wait_for(self, command, log, seconds=30):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while self(*command).code != 0:
             if time.monotonic() > end:
                 raise AssertionError(f"{self.feature} does not come up; it said:\n{self.cage.log(log)}")

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The environments host and host-systemd: tests that run on the disposable host of tests/host/, all in one boot each.
+
+The runner here writes a plan, boots, and starts itself there (runner.py --inside PLAN), where
+it prints one line of JSON per outcome. What this machine had to skip for want of a controller
+is tried there once more; when it ran, it is no longer a skip.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(TOP / "tests/host"))
+
+import vm  # noqa: E402
+
+ENVS = {
+    "host": {"kvm": True, "disk": "4G"},
+    "host-systemd": {"systemd": True},
+}
+PATIENCE = 10
+LIMIT = 1200  # seconds for one boot with all its tests
+PASS, FAIL, SKIP = "ok", "FAIL", "skip"
+
+
+class Before:
+    """Titles of tests that were skipped on this machine, with repetitions: one per environment."""
+
+    def __init__(self, path):
+        self.titles = []
+        if path and os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                self.titles = f.read().splitlines()
+        self.made_up = 0
+        self.reason = None
+
+    def took_place(self, title):
+        self.made_up += self.titles.count(title)
+
+    def end(self):
+        if self.reason:
+            print(f"no disposable host: {self.reason}")
+        print(f"made up for: {self.made_up}")
+
+
+def choose(env, tests, before, is_asked):
+    """Tests with the tag; on the plain host those that were skipped, and all that a pattern asks for by name, too."""
+    def wanted(test):
+        if env in test.envs:
+            return True
+        plain = env == "host" and not any(e in ENVS for e in test.envs)
+        return plain and (is_asked or test.title in before.titles)
+    return [t for t in tests if wanted(t)]
+
+
+class Relay:
+    """Takes the place of the report on the disposable host."""
+
+    @staticmethod
+    def add(outcome):
+        print(json.dumps(outcome), flush=True)
+
+
+def run_unit_programs(plan, relay):
+    """Criterion programs; each of their tests is an outcome of ours."""
+    for program in plan["units"]:
+        name = os.path.basename(program)
+        with tempfile.NamedTemporaryFile() as report:
+            done = subprocess.run([program, "--short-filename", "--color=never", "--xml=" + report.name],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, errors="replace", check=False)
+            outcomes = list(read_criterion(name, report.name, plan["env"]))
+        bad = [o for o in outcomes if o["verdict"] == FAIL]
+        for outcome in bad:
+            outcome["text"] = done.stdout
+        if not outcomes or (done.returncode != 0 and not bad):
+            outcomes.append(outcome_of(f"{name}: ends well", plan["env"], FAIL,
+                                       f"{name} ended with {done.returncode}\n{done.stdout}"))
+        for outcome in outcomes:
+            relay.add(outcome)
+
+
+def outcome_of(title, env, verdict, text="", reason="", seconds=0.0):
+    return {"title": title, "env": env, "verdict": verdict, "reason": reason, "seconds": seconds, "text": text}
+
+
+def read_criterion(program, path, env):
+    """The outcomes in Criterion's XML; it keeps no reason of a skip."""
+    try:
+        root = xml.etree.ElementTree.parse(path).getroot()
+    except xml.etree.ElementTree.ParseError:
+        return
+    for suite in root.iter("testsuite"):
+        for case in suite.iter("testcase"):
+            verdict = {"PASSED": PASS, "SKIPPED": SKIP}.get(case.get("status"), FAIL)
+            yield outcome_of(f"{program}: {suite.get('name')}::{case.get('name')}", env, verdict,
+                             reason="skipped by itself", seconds=float(case.get("time", 0)))
+
+
+class Stage:
+    """One boot, or two when the emulator breaks down in the first."""
+
+    def __init__(self, env, tests, options, place, before, report):
+        self.env, self.before, self.report = env, before, report
+        self.waiting = [t.title for t in tests]
+        self.units = [os.path.abspath(u) for u in options.unit] if env == "host" else []
+        self.jobs, self.place, self.verbose = options.jobs, place, options.verbose
+        self.rest = b""
+
+    def run(self):
+        if not self.waiting and not self.units:
+            return
+        try:
+            home = vm.setup()
+        except vm.Died as death:
+            self.before.reason = str(death)
+            self._all(SKIP, f"no disposable host: {death}")
+            return
+        print(f"\n-- {self.env}: {len(self.waiting)} tests on the disposable host", flush=True)
+        for attempt in (1, 2):
+            try:
+                code = self._boot(home)
+                self._all(FAIL, f"the runner on the disposable host ended with {code} before this test")
+                return
+            except vm.Died as death:
+                if death.is_emulator_bug and attempt == 1:
+                    print(f"the emulator lost an int3; a second boot for the remaining {len(self.waiting)}", flush=True)
+                    continue
+                tail = "\n".join(death.console.replace("\r", "").splitlines()[-25:])
+                self._all(FAIL, f"{death}\n{tail}")
+                return
+
+    def _boot(self, home):
+        plan = {"env": self.env, "titles": self.waiting, "units": self.units, "jobs": self.jobs,
+                "binary": self.place.binary, "programs": self.place.programs}
+        path = f"{self.place.path}/plan-{self.env}"
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(plan, f)
+        options = vm.Options(home=home, timeout=LIMIT, show=[self.place.path], **ENVS[self.env])
+        machine = vm.Machine([sys.executable, str(TOP / "tests/system/runner.py"), "--inside", path], options,
+                             env={**os.environ, "TEST_PATIENCE": str(PATIENCE), "PYTHONDONTWRITEBYTECODE": "1"})
+        return machine.run(self._take, self._noise)
+
+    def _take(self, data):
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            try:
+                self._outcome(json.loads(line))
+            except ValueError:
+                self._noise(line + b"\n")
+
+    @staticmethod
+    def _noise(data):
+        sys.stderr.write(data.decode(errors="replace"))
+        sys.stderr.flush()
+
+    def _outcome(self, outcome):
+        title = outcome["title"]
+        if title in self.waiting:
+            self.waiting.remove(title)
+        if title in self.before.titles:
+            if outcome["verdict"] == SKIP:
+                return  # counted already
+            self.before.took_place(title)
+        self.report.add(outcome)
+
+    def _all(self, verdict, text):
+        """The same outcome for all that have none yet."""
+        for title in list(self.waiting):
+            self._outcome(outcome_of(title, self.env, verdict, text, reason=text))
