@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cgroups/cpugroup/measure.h"
+
+/*
+ * The numbers of a group and of those in it, in one walk. Five hundred members are
+ * some seven thousand files, so each costs what it must: one openat, one read, one
+ * close, and none is asked for where its controller has been found missing.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t number_or(int fd, const char *file, uint64_t other)
+{
+	uint64_t v;
+
+	return cg_read_number(fd, file, &v) == 0 ? v : other;
+}
+
+/* "max 100000", "250000 100000" */
+static void read_cap(int fd, struct cpg_stat *s)
+{
+	char text[64];
+	unsigned long long quota;
+	unsigned long long period;
+
+	if (cg_read(fd, "cpu.max", text, sizeof(text)) <= 0)
+		return;
+	if (sscanf(text, "%llu %llu", &quota, &period) == 2) {
+		s->quota_us = quota;
+		s->period_us = period;
+	} else if (sscanf(text, "max %llu", &period) == 1) {
+		s->period_us = period;
+	}
+}
+
+/* The whole of a flat keyed file in one pass: keys are looked for in the order of the table, which is the kernel's. */
+struct wanted {
+	const char *key;
+	uint64_t *ret;
+};
+
+static void read_flat(const char *text, const struct wanted *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		cg_flat_value(text, w[i].key, w[i].ret);
+}
+
+static void read_cpu(int fd, struct cpg_stat *s)
+{
+	const struct wanted wanted[] = {
+		{ "usage_usec", &s->usage_usec },     { "user_usec", &s->user_usec },
+		{ "system_usec", &s->system_usec },   { "nr_periods", &s->nr_periods },
+		{ "nr_throttled", &s->nr_throttled }, { "throttled_usec", &s->throttled_usec },
+		{ "nr_bursts", &s->nr_bursts },       { "burst_usec", &s->burst_usec },
+	};
+	char text[CG_FILE_MAX];
+
+	if (cg_read(fd, "cpu.stat", text, sizeof(text)) > 0) {
+		read_flat(text, wanted, ARRAY_SIZE(wanted));
+		/* Usage is counted without the controller as well. */
+		s->has_cpu = strstr(text, "nr_periods ") != NULL;
+	}
+	if (s->has_cpu)
+		read_cap(fd, s);
+	cpg_psi_read(fd, "cpu.pressure", &s->cpu);
+}
+
+static void read_memory(int fd, struct cpg_stat *s)
+{
+	char text[CG_FILE_MAX];
+
+	s->has_memory = cg_read_number(fd, "memory.current", &s->memory_current) == 0;
+	if (s->has_memory) {
+		s->memory_peak = number_or(fd, "memory.peak", UINT64_MAX); /* since Linux 5.19 */
+		s->memory_max = number_or(fd, "memory.max", UINT64_MAX);
+		s->swap_current = number_or(fd, "memory.swap.current", UINT64_MAX);
+		if (cg_read(fd, "memory.events", text, sizeof(text)) > 0)
+			cg_flat_value(text, "oom_kill", &s->oom_kills);
+	}
+	cpg_psi_read(fd, "memory.pressure", &s->memory);
+}
+
+int cpg_stat_fd(int cg_fd, struct cpg_stat *ret, struct error *err)
+{
+	struct cpg_stat s = {
+		.quota_us = UINT64_MAX,       .period_us = UINT64_MAX,  .memory_current = UINT64_MAX,
+		.memory_peak = UINT64_MAX,    .memory_max = UINT64_MAX, .swap_current = UINT64_MAX,
+		.pids_max = UINT64_MAX,
+	};
+	char text[256];
+	struct timespec now;
+	uint64_t v;
+	ssize_t n = cg_read(cg_fd, "cgroup.events", text, sizeof(text));
+
+	if (n < 0)
+		return error_set(err, (int)-n, "read the statistics of the cgroup");
+	s.populated = cg_flat_value(text, "populated", &v) && v;
+	s.frozen = cg_flat_value(text, "frozen", &v) && v;
+	read_cpu(cg_fd, &s);
+	/* As near to the reading of usage as can be: utilisation is the one by the other. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	s.taken_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	read_memory(cg_fd, &s);
+	cpg_psi_read(cg_fd, "io.pressure", &s.io);
+	s.has_pids = cg_read_number(cg_fd, "pids.current", &s.pids_current) == 0;
+	if (s.has_pids)
+		s.pids_max = number_or(cg_fd, "pids.max", UINT64_MAX);
+	*ret = s;
+	return 0;
+}
+
+struct walk {
+	struct arena *arena;
+	bool members;
+	struct cpg_stat *v;
+	size_t n, room;
+};
+
+/* The row's place: pointers to rows do not survive the next one. */
+static size_t add_row(struct walk *w)
+{
+	if (w->n == w->room) {
+		size_t room = w->room ? w->room * 2 : 64;
+		struct cpg_stat *v = ARENA_NEW_N(w->arena, struct cpg_stat, room);
+
+		if (w->n)
+			memcpy(v, w->v, w->n * sizeof(*v));
+		w->v = v;
+		w->room = room;
+	}
+	w->v[w->n] = (struct cpg_stat){ .name = "" };
+	return w->n++;
+}
+
+static bool has_gone(int r)
+{
+	return r == -ENOENT || r == -ENODEV;
+}
+
+static int add_group(struct walk *w, int fd, const char *name, const char *path, unsigned depth,
+		     struct error *err);
+
+static int add_leaf(struct walk *w, int fd, const char *group, const char *path, const char *id,
+		    struct error *err)
+{
+	struct cpg_stat s;
+	int r = cpg_stat_fd(fd, &s, NULL);
+
+	if (r < 0)
+		return has_gone(r) ? 0 : error_set(err, -r, "read the statistics of cgroup /%s/%s", path, id);
+	s.name = id;
+	s.group = group;
+	s.path = arena_printf(w->arena, "%s/%s", path, id);
+	w->v[add_row(w)] = s;
+	return 0;
+}
+
+/* One directory of a group. Adds to *residual what a leaf left behind by a move is still charged. */
+static int visit(struct walk *w, int dir_fd, const char *name, const char *path, const char *child,
+		 unsigned depth, uint64_t *residual, struct error *err)
+{
+	auto_close int fd = cpg_open_child(dir_fd, child);
+	int kind = fd < 0 ? fd : cpg_kind_of(fd);
+
+	switch (kind) {
+	case CPG_RESIDUAL:
+		*residual += number_or(fd, "memory.current", 0);
+		return 0;
+	case CPG_LEAF:
+		return w->members ? add_leaf(w, fd, name, path, child, err) : 0;
+	case CPG_GROUP:
+		if (!w->members || depth >= CPG_MAX_DEPTH)
+			return 0;
+		return add_group(w, fd, arena_printf(w->arena, "%s/%s", name, child),
+				 arena_printf(w->arena, "%s/%s", path, child), depth + 1, err);
+	}
+	return has_gone(kind) ? 0 : error_set(err, -kind, "open cgroup /%s/%s", path, child);
+}
+
+static int add_group(struct walk *w, int fd, const char *name, const char *path, unsigned depth,
+		     struct error *err)
+{
+	const char **child;
+	struct cpg_stat s;
+	uint64_t residual = 0;
+	size_t n;
+	int r = cpg_stat_fd(fd, &s, err);
+
+	if (r < 0)
+		return r;
+
+	size_t row = add_row(w);
+
+	s.name = name;
+	s.path = path;
+	s.is_group = true;
+	w->v[row] = s;
+	r = cpg_children(fd, w->arena, &child, &n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = visit(w, fd, name, path, child[i], depth, &residual, err);
+	w->v[row].residual = residual;
+	return r;
+}
+
+int cpg_stats(struct cpg *cpg, const char *name, bool members, struct arena *a, struct cpg_stat **ret,
+	      size_t *ret_n, struct error *err)
+{
+	struct walk w = { .arena = a, .members = members };
+	char path[PATH_MAX];
+	auto_close int fd = cpg_open(cpg, name, false, err);
+
+	if (fd < 0)
+		return fd;
+
+	int r = cpg_path(cpg, name, NULL, path, sizeof(path), err);
+
+	if (r == 0)
+		r = add_group(&w, fd, arena_strdup(a, name), arena_strdup(a, path), 0, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot read the statistics of CPU group %s", name);
+	*ret = w.v;
+	*ret_n = w.n;
+	return 0;
+}
+
+uint64_t cpg_utilisation(const struct cpg_stat *before, const struct cpg_stat *after)
+{
+	int64_t ns = after->taken_ns - before->taken_ns;
+	bool capped = after->quota_us != UINT64_MAX && after->period_us != UINT64_MAX && after->period_us;
+
+	if (ns <= 0 || after->usage_usec <= before->usage_usec)
+		return 0;
+
+	/* used / (time * quota / period), in hundredths of a percent. */
+	__extension__ unsigned __int128 used = after->usage_usec - before->usage_usec;
+	__extension__ unsigned __int128 may = (unsigned __int128)ns * (capped ? after->quota_us : 1);
+
+	used = used * 1000 * 10000 * (capped ? after->period_us : 1);
+	return may ? (uint64_t)(used / may) : 0;
+}
