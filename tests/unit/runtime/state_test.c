@@ -179,3 +179,43 @@ Test(state, texts_that_engines_match_stay_as_they_are)
 	cr_assert_str_eq(TEXT_START_STOPPED, "cannot start a container that has stopped");
 	cr_assert_str_eq(TEXT_NOT_STOPPED, "cannot delete container %s that is not stopped: %s");
 }
+
+Test(state, leaves_that_moves_left_behind_are_remembered)
+{
+	static const struct rt_residual left[] = { { "cpugroups/gold/c", 4711 },
+						   { "cpugroups/old/c", 18446744073709551615ULL } };
+	struct rt_state in = { .id = "c", .bundle = "/b", .rootfs = "", .created = "", .program = "", .pid = 1,
+			       .cgroup = "cpugroups/silver/c", .cgroup_dir = "", .residuals = left, .n_residuals = 2 };
+	struct rt_state out;
+	struct error err = ERROR_INIT;
+	int fd = state_reserve(&ctx, "c", &err);
+
+	cr_assert_eq(state_save(fd, &in, &err), 0);
+	cr_assert_eq(state_load(fd, "c", &a, &out, &err), 0, "%s", err.text);
+	cr_assert_eq(out.n_residuals, 2);
+	for (size_t i = 0; i < 2; i++) {
+		cr_expect_str_eq(out.residuals[i].cgroup, left[i].cgroup);
+		cr_expect_eq(out.residuals[i].inode, left[i].inode);
+	}
+	close(fd);
+}
+
+Test(state, the_note_of_the_cgroup_is_replaced_at_once)
+{
+	char path[64];
+	struct error err = ERROR_INIT;
+	int fd = state_reserve(&ctx, "c", &err);
+
+	cr_assert_eq(state_note_cgroup(fd, "a/c", &err), 0);
+	cr_assert_eq(state_note_other_cgroup(fd, "b/c", &err), 0);
+	cr_assert_eq(state_noted_cgroup(fd, path, sizeof(path)), 0);
+	cr_expect_str_eq(path, "b/c");
+	/* A crash between the two calls leaves this. */
+	cr_assert_eq(symlinkat("half", fd, ".cgroup.next"), 0);
+	cr_assert_eq(state_note_other_cgroup(fd, "d/c", &err), 0);
+	cr_assert_eq(state_noted_cgroup(fd, path, sizeof(path)), 0);
+	cr_expect_str_eq(path, "d/c");
+	cr_assert_eq(symlinkat("half", fd, ".cgroup.next"), 0);
+	cr_assert_eq(state_remove(&ctx, fd, "c", &err), 0, "%s", err.text);
+	close(fd);
+}
