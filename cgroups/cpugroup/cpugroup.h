@@ -114,7 +114,7 @@ struct cpg_policy {
 	struct cpg_cap cap;
 	uint64_t burst_us;         /* 0 … quota */
 	enum cpg_share share;
-	uint64_t weight;           /* 1 … 10000, default 100; remembered while idle */
+	uint64_t weight;           /* 1 … 10000, default 100; remembered while idle. In cpg_set() 0: the remembered one */
 	int nice;                  /* -20 … 19 */
 	enum cpg_exclusive exclusive;
 	uint32_t uclamp_min, uclamp_max; /* hundredths of a percent, 0 … 10000 */
@@ -138,6 +138,11 @@ int cpg_cap_resolve(const struct cpg_cap *cap, unsigned n_cpus, uint64_t *ret_qu
 		    struct error *err);
 /* "50%", "2.5", "250000/100000", "max": what cpg_cap_parse() reads. */
 void cpg_cap_print(const struct cpg_cap *cap, struct buf *out);
+/*
+ * A decimal number with at most `digits` (0 … 6) places after the point, as an integer of that unit: "1.5" with 3 is
+ * 1500. -EINVAL for any other text, -ERANGE above max (of the unit). No message: the caller knows what it is.
+ */
+int cpg_decimal_parse(const char *text, unsigned digits, uint64_t max, uint64_t *ret);
 /* realtime, high, normal, low, idle → weight or idle. -EINVAL lists the classes. */
 int cpg_class_parse(const char *text, struct cpg_policy *p, struct error *err);
 void cpg_policy_default(struct cpg_policy *ret);
@@ -260,6 +265,12 @@ struct cpg_verdict {
 };
 void cpg_verdict(uint64_t capacity_milli, uint64_t overcommit_milli, const struct cpg_claim *others, size_t n,
 		 const struct cpg_claim *asked, struct cpg_verdict *ret);
+/*
+ * The numbers behind cpg_create() (when there is no such group) or cpg_set() with CPG_CHECK. *ret is filled also when
+ * the answer is -EDQUOT; without a reservation or exclusive CPUs nothing is asked and .asked_milli is 0.
+ */
+int cpg_judge(struct cpg *cpg, const char *name, const struct cpg_policy *policy, unsigned flags,
+	      struct cpg_verdict *ret, struct error *err);
 
 /* ---- the whole group at once ------------------------------------------------------------------------------------ */
 
