@@ -29,6 +29,7 @@ struct cli {
 	struct cli_args args; /* of the command */
 	struct log log;
 	bool log_is_file; /* --log was given */
+	bool wants_json; /* errors, too: VERB_JSON_ERRORS and --format json */
 	struct rt_context ctx;
 };
 
@@ -39,6 +40,7 @@ int cli_main(char **argv);
 int cmd_check(struct cli *cli, struct error *err);
 int cmd_checkpoint(struct cli *cli, struct error *err);
 int cmd_completion(struct cli *cli, struct error *err);
+int cmd_cpugroup(struct cli *cli, struct error *err);
 int cmd_create(struct cli *cli, struct error *err);
 int cmd_delete(struct cli *cli, struct error *err);
 int cmd_events(struct cli *cli, struct error *err);
@@ -55,6 +57,7 @@ int cmd_run(struct cli *cli, struct error *err);
 int cmd_spec(struct cli *cli, struct error *err);
 int cmd_start(struct cli *cli, struct error *err);
 int cmd_state(struct cli *cli, struct error *err);
+int cmd_top(struct cli *cli, struct error *err);
 int cmd_update(struct cli *cli, struct error *err);
 
 /* The id, checked. NULL with *err set when it is not well-formed. */
@@ -72,8 +75,6 @@ int cli_print(const struct buf *b, struct error *err);
 /* help.c */
 void cli_help_program(struct buf *out);
 void cli_help_verb(struct buf *out, const struct cli_verb *verb);
-/* The name nearest to a mistyped one, or NULL. */
-const char *cli_nearest_verb(const char *name);
 
 /* version.c */
 extern const char cli_version[], cli_commit[];

@@ -3,19 +3,28 @@
 
 #include "cli/cli.h"
 
+static int no_topic(const struct cli_verb *of, const char *topic, struct error *err)
+{
+	const char *nearest = cli_nearest_verb(of, topic);
+	int r = of ? error_rule(err, ENOENT, "No help topic for '%s %s'", of->name, topic)
+		   : error_rule(err, ENOENT, "No help topic for '%s'", topic);
+
+	if (nearest)
+		error_hint(err, "did you mean \"%s\"?", nearest);
+	return r;
+}
+
 int cmd_help(struct cli *cli, struct error *err)
 {
 	auto_buf struct buf out = BUF_INIT;
-	const char *topic = cli->args.operands[0]; /* NULL: the program itself */
-	const struct cli_verb *verb = topic ? cli_verb_find(topic) : NULL;
+	const struct cli_verb *verb = NULL; /* the program itself */
 
-	if (topic && !verb) {
-		const char *nearest = cli_nearest_verb(topic);
-		int r = error_rule(err, ENOENT, "No help topic for '%s'", topic);
+	for (char **topic = cli->args.operands; *topic; topic++) {
+		const struct cli_verb *next = !verb || verb->n_subs ? cli_sub_find(verb, *topic) : NULL;
 
-		if (nearest)
-			error_hint(err, "did you mean \"%s\"?", nearest);
-		return r;
+		if (!next)
+			return no_topic(verb, *topic, err);
+		verb = next;
 	}
 	if (verb)
 		cli_help_verb(&out, verb);

@@ -39,6 +39,7 @@ int cli_create_options(const struct cli *cli, struct rt_create_options *ret, str
 		.no_pivot = cli_flag(args, "no-pivot"),
 		.no_new_keyring = cli_flag(args, "no-new-keyring"),
 		.preserve_fds = cli_number(args, "preserve-fds"),
+		.cpu_group = cli_text(args, "cpu-group"),
 	};
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/completion.h"
@@ -52,22 +53,57 @@ static void add_options(struct buf *out, const char *when, const struct cli_opti
 	add_option(out, when, &cli_help_option);
 }
 
-static void add_operand(struct buf *out, const char *when, const struct cli_verb *verb)
+static void add_operands(struct buf *out, const char *when, const struct cli_verb *verb)
 {
-	switch (cli_completion_operand(verb)) {
-	case OPERAND_ID:
-		buf_printf(out,
-			   "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n",
+	if (cli_completion_takes(verb, OPERAND_ID))
+		buf_printf(out, "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n", when);
+	if (cli_completion_takes(verb, OPERAND_GROUP))
+		buf_printf(out, "complete -c bulkhead -n '%s' -a '(bulkhead cpugroup list -q 2>/dev/null)'\n",
 			   when);
-		break;
-	case OPERAND_WORDS:
+	if (cli_completion_takes(verb, OPERAND_FILE))
+		buf_printf(out, "complete -c bulkhead -n '%s' -F\n", when);
+	if (cli_completion_takes(verb, OPERAND_WORDS)) {
 		buf_printf(out, "complete -c bulkhead -n '%s' -a '", when);
 		cli_completion_words(out, verb->operands);
 		buf_puts(out, "'\n");
-		break;
-	default:
-		break;
 	}
+}
+
+static void add_name(struct buf *out, const char *when, const struct cli_verb *verb)
+{
+	buf_printf(out, "complete -c bulkhead -n '%s' -a %s -d ", when, verb->name);
+	add_quoted(out, verb->brief);
+	buf_putc(out, '\n');
+}
+
+/* The commands below one: offered after its name, and each with its own options and operands. */
+static void add_subs(struct buf *out, const struct cli_verb *verb)
+{
+	auto_buf struct buf none_yet = BUF_INIT;
+
+	buf_printf(&none_yet, "__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from", verb->name);
+	for (size_t i = 0; i < verb->n_subs; i++)
+		buf_printf(&none_yet, " %s", verb->subs[i].name);
+	for (size_t i = 0; i < verb->n_subs; i++) {
+		const struct cli_verb *sub = &verb->subs[i];
+		char when[120];
+
+		add_name(out, none_yet.data, sub);
+		snprintf(when, sizeof(when),
+			 "__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s", verb->name,
+			 sub->name);
+		add_options(out, when, sub->options, sub->n_options);
+		add_operands(out, when, sub);
+	}
+}
+
+/* The condition that this command was given; one of that name below another does not count. */
+static void add_when(struct buf *out, const struct cli_verb *verb, const struct cli_verb *verbs, size_t n)
+{
+	buf_printf(out, "__fish_seen_subcommand_from %s", verb->name);
+	for (size_t i = 0; i < n; i++)
+		if (&verbs[i] != verb && cli_sub_find(&verbs[i], verb->name))
+			buf_printf(out, "; and not __fish_seen_subcommand_from %s", verbs[i].name);
 }
 
 void cli_completion_fish(struct buf *out)
@@ -81,20 +117,17 @@ void cli_completion_fish(struct buf *out)
 		      "complete -c bulkhead -f\n");
 	add_options(out, none_yet, globals, n_globals);
 	for (size_t i = 0; i < n_verbs; i++) {
-		char when[80];
+		auto_buf struct buf when = BUF_INIT;
 
-		if (verbs[i].flags & VERB_HIDDEN)
-			continue;
-		buf_printf(out, "complete -c bulkhead -n '%s' -a %s -d ", none_yet, verbs[i].name);
-		add_quoted(out, verbs[i].brief);
-		buf_putc(out, '\n');
+		add_name(out, none_yet, &verbs[i]);
 		if (strcmp(verbs[i].name, "help") != 0)
 			buf_printf(out,
 				   "complete -c bulkhead -n '__fish_seen_subcommand_from help' -a "
 				   "%s\n",
 				   verbs[i].name);
-		snprintf(when, sizeof(when), "__fish_seen_subcommand_from %s", verbs[i].name);
-		add_options(out, when, verbs[i].options, verbs[i].n_options);
-		add_operand(out, when, &verbs[i]);
+		add_when(&when, &verbs[i], verbs, n_verbs);
+		add_options(out, when.data, verbs[i].options, verbs[i].n_options);
+		add_operands(out, when.data, &verbs[i]);
+		add_subs(out, &verbs[i]);
 	}
 }

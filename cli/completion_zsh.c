@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/completion.h"
@@ -68,28 +69,115 @@ static void add_options(struct buf *out, const struct cli_option *options, size_
 	add_option(out, &cli_help_option, indent);
 }
 
-static void add_operand(struct buf *out, const struct cli_verb *verb)
+static void add_operand(struct buf *out, const struct cli_verb *verb, unsigned position)
 {
-	switch (cli_completion_operand(verb)) {
+	const char *at = verb->max < 0 && position + 1 >= (unsigned)verb->min ? "*" : NULL;
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", position + 1);
+	switch (cli_completion_operand(verb, position)) {
 	case OPERAND_ID:
-		buf_puts(out, "'1:id:_bulkhead_ids' '*::argument:_default'");
+		/* Only the first is an id: what follows it belongs to a program. */
+		buf_printf(out, "'%s:id:_bulkhead_ids'%s", number,
+			   verb->max < 0 ? " '*::argument:_default'" : "");
 		break;
 	case OPERAND_NEW_ID:
-		buf_puts(out, "'1:new id:'");
+		buf_printf(out, "'%s:new id:'", number);
+		break;
+	case OPERAND_GROUP:
+		buf_printf(out, "'%s:group:_bulkhead_groups'", at ? at : number);
 		break;
 	case OPERAND_COMMAND:
-		buf_puts(out, "'1:command:_bulkhead_commands'");
+		buf_puts(out, "'1:command:_bulkhead_commands' '2:command:_bulkhead_cpugroup_commands'");
+		break;
+	case OPERAND_FILE:
+		buf_printf(out, "'%s:file:_files'", number);
 		break;
 	case OPERAND_WORDS:
-		buf_puts(out, "'1:word:(");
+		buf_printf(out, "'%s:word:(", number);
 		cli_completion_words(out, verb->operands);
 		buf_puts(out, ")'");
 		break;
 	case OPERAND_NONE:
-		buf_puts(out, "'*:nothing:'");
+	case OPERAND_OTHER:
+		buf_printf(out, "'%s:nothing:'", position ? number : "*");
 		break;
 	}
 }
+
+static void add_operands(struct buf *out, const struct cli_verb *verb)
+{
+	unsigned n = 0;
+
+	if (verb->n_subs) {
+		buf_printf(out, "'1:command:_bulkhead_%s_commands' '*::argument:_bulkhead_%s'", verb->name,
+			   verb->name);
+		return;
+	}
+	do {
+		if (n)
+			buf_putc(out, ' ');
+		add_operand(out, verb, n++);
+	} while (verb->max > 0 && n < (unsigned)verb->max && cli_completion_operand(verb, n) != OPERAND_NONE &&
+		 !cli_completion_takes(verb, OPERAND_COMMAND));
+}
+
+/* "_bulkhead_commands", "_bulkhead_cpugroup_commands": the names with what they do. */
+static void add_names(struct buf *out, const char *of, const struct cli_verb *verbs, size_t n)
+{
+	buf_printf(out,
+		   "_bulkhead_%s%scommands()\n"
+		   "{\n"
+		   "\tlocal -a commands=(\n",
+		   of, *of ? "_" : "");
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(out, "\t\t'%s:", verbs[i].name);
+		add_quoted(out, verbs[i].brief);
+		buf_puts(out, "'\n");
+	}
+	buf_puts(out, "\t)\n"
+		      "\t_describe command commands\n"
+		      "}\n");
+}
+
+static void add_cases(struct buf *out, const char *word, const struct cli_verb *verbs, size_t n)
+{
+	buf_printf(out, "\tcase %s in\n", word);
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(out, "\t%s)\n\t\t_arguments \\\n", verbs[i].name);
+		add_options(out, verbs[i].options, verbs[i].n_options, "\t\t\t");
+		buf_puts(out, "\t\t\t");
+		add_operands(out, &verbs[i]);
+		buf_puts(out, " ;;\n");
+	}
+	buf_puts(out, "\tesac\n");
+}
+
+/* '*::argument:' has made words begin with the command's own name. */
+static void add_subs(struct buf *out, const struct cli_verb *verb)
+{
+	add_names(out, verb->name, verb->subs, verb->n_subs);
+	buf_printf(out,
+		   "_bulkhead_%s()\n"
+		   "{\n",
+		   verb->name);
+	add_cases(out, "$words[1]", verb->subs, verb->n_subs);
+	buf_puts(out, "}\n");
+}
+
+static const char lists[] =
+	"_bulkhead_ids()\n"
+	"{\n"
+	"\tlocal -a ids\n"
+	"\tids=(${(f)\"$(bulkhead $bulkhead_root list -q 2>/dev/null)\"})\n"
+	"\tcompadd -a ids\n"
+	"}\n"
+	"_bulkhead_groups()\n"
+	"{\n"
+	"\tlocal -a groups\n"
+	"\tgroups=(${(f)\"$(bulkhead $bulkhead_root cpugroup list -q 2>/dev/null)\"})\n"
+	"\tcompadd -a groups\n"
+	"}\n";
 
 void cli_completion_zsh(struct buf *out)
 {
@@ -98,27 +186,13 @@ void cli_completion_zsh(struct buf *out)
 	const struct cli_verb *verbs = cli_verbs(&n_verbs);
 
 	buf_puts(out, "#compdef bulkhead\n"
-		      "# zsh completion for bulkhead: source <(bulkhead completion zsh)\n"
-		      "_bulkhead_ids()\n"
-		      "{\n"
-		      "\tlocal -a ids\n"
-		      "\tids=(${(f)\"$(bulkhead $bulkhead_root list -q 2>/dev/null)\"})\n"
-		      "\tcompadd -a ids\n"
-		      "}\n"
-		      "_bulkhead_commands()\n"
-		      "{\n"
-		      "\tlocal -a commands=(\n");
-	for (size_t i = 0; i < n_verbs; i++) {
-		if (verbs[i].flags & VERB_HIDDEN)
-			continue;
-		buf_printf(out, "\t\t'%s:", verbs[i].name);
-		add_quoted(out, verbs[i].brief);
-		buf_puts(out, "'\n");
-	}
-	buf_puts(out, "\t)\n"
-		      "\t_describe command commands\n"
-		      "}\n"
-		      "_bulkhead()\n"
+		      "# zsh completion for bulkhead: source <(bulkhead completion zsh)\n");
+	buf_puts(out, lists);
+	add_names(out, "", verbs, n_verbs);
+	for (size_t i = 0; i < n_verbs; i++)
+		if (verbs[i].n_subs)
+			add_subs(out, &verbs[i]);
+	buf_puts(out, "_bulkhead()\n"
 		      "{\n"
 		      "\tlocal context state line\n"
 		      "\tlocal -a bulkhead_root\n"
@@ -128,18 +202,10 @@ void cli_completion_zsh(struct buf *out)
 	buf_puts(out, "\t\t'1:command:_bulkhead_commands' '*::argument:->argument'\n"
 		      "\t[[ $state == argument ]] || return\n"
 		      "\t[[ -n $opt_args[--root] ]] && bulkhead_root=(--root $opt_args[--root])\n"
-		      "\tcase $line[1] in\n");
-	for (size_t i = 0; i < n_verbs; i++) {
-		if (verbs[i].flags & VERB_HIDDEN)
-			continue;
-		buf_printf(out, "\t%s)\n\t\t_arguments \\\n", verbs[i].name);
-		add_options(out, verbs[i].options, verbs[i].n_options, "\t\t\t");
-		buf_puts(out, "\t\t\t");
-		add_operand(out, &verbs[i]);
-		buf_puts(out, " ;;\n");
-	}
-	buf_puts(out, "\tesac\n"
-		      "}\n"
+		      "\t[[ -n $opt_args[--cpu-group-base] ]] && "
+		      "bulkhead_root+=(--cpu-group-base $opt_args[--cpu-group-base])\n");
+	add_cases(out, "$line[1]", verbs, n_verbs);
+	buf_puts(out, "}\n"
 		      "if [[ $funcstack[1] == _bulkhead ]]; then\n"
 		      "\t_bulkhead \"$@\"\n"
 		      "else\n"

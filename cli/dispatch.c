@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -76,6 +77,14 @@ static enum rt_isolation find_isolation(const struct cli *cli, const char *calle
 	return strcmp(wall, "vm") ? RT_ISOLATION_DEFAULT : RT_ISOLATION_VM;
 }
 
+static const char *cpu_group_base(const struct cli *cli)
+{
+	const char *option = cli_text(&cli->globals, "cpu-group-base");
+	const char *variable = option ? NULL : getenv("BULKHEAD_CPU_GROUP_BASE");
+
+	return option ? option : variable && *variable ? variable : NULL;
+}
+
 static int make_context(struct cli *cli, char **argv, const struct cli_verb *verb, struct error *err)
 {
 	const char *manager = cli_text(&cli->globals, "cgroup-manager");
@@ -100,6 +109,7 @@ static int make_context(struct cli *cli, char **argv, const struct cli_verb *ver
 		.systemd_cgroup = cli_flag(&cli->globals, "systemd-cgroup") ||
 				  (manager && !strcmp(manager, "systemd")),
 		.isolation = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME),
+		.cpu_group_base = cpu_group_base(cli),
 		.log = &cli->log,
 		.argv = argv,
 		.stdio = cli->ctx.stdio,
@@ -119,6 +129,24 @@ static int bad_usage(const struct cli_verb *verb, int r)
 		cli_help_program(&out);
 	cli_print(&out, NULL);
 	return r;
+}
+
+/* Whether --format json stands anywhere: a bad command line is told in that form as well. */
+static bool asks_for_json(char *const *argv)
+{
+	for (; *argv && strcmp(*argv, "--") != 0; argv++) {
+		const char *word = *argv;
+
+		if (word[0] != '-')
+			continue;
+		word += word[1] == '-' ? 2 : 1;
+		if (!strcmp(word, "format=json") || !strcmp(word, "f=json"))
+			return true;
+		if ((!strcmp(word, "format") || !strcmp(word, "f")) && argv[1] &&
+		    !strcmp(argv[1], "json"))
+			return true;
+	}
+	return false;
 }
 
 static int check_count(const struct cli_verb *verb, int n, struct error *err)
@@ -151,12 +179,28 @@ static int parse_command(struct cli *cli, const struct cli_verb *verb, char **ar
 	if (r == 0 && !cli->args.help)
 		r = check_count(verb, cli->args.n_operands, err);
 	if (r < 0)
-		return bad_usage(verb, r);
+		return cli->wants_json ? r : bad_usage(verb, r);
 	for (size_t i = 0; i < cli->args.n_given; i++)
 		if (cli->args.given[i].option->flags & OPT_OBSOLETE)
 			log_warn(&cli->log, "option --%s has no effect",
 				 cli->args.given[i].option->name);
 	return 0;
+}
+
+/* "cpugroup move …": the command, and in *argv what follows its name. NULL: there is none of that name. */
+static const struct cli_verb *find_verb(char ***argv)
+{
+	const struct cli_verb *verb = cli_verb_find(*(*argv)++);
+
+	if (verb && verb->n_subs && **argv) {
+		const struct cli_verb *sub = cli_sub_find(verb, **argv);
+
+		if (sub) {
+			(*argv)++;
+			return sub;
+		}
+	}
+	return verb;
 }
 
 static int print_help(const struct cli_verb *verb, struct error *err)
@@ -193,7 +237,7 @@ static int run(struct cli *cli, char **argv, struct error *err)
 		return print_help(NULL, err);
 
 	char **command = cli->globals.operands;
-	const struct cli_verb *verb = cli_verb_find(command[0]);
+	const struct cli_verb *verb = find_verb(&command);
 
 	if (verb && verb->flags & VERB_EXECUTES)
 		guard_descriptors(cli);
@@ -205,7 +249,8 @@ static int run(struct cli *cli, char **argv, struct error *err)
 		cli->args = cli->globals;
 		return cmd_help(cli, err);
 	}
-	r = parse_command(cli, verb, command + 1, err);
+	cli->wants_json = verb->flags & VERB_JSON_ERRORS && asks_for_json(command);
+	r = parse_command(cli, verb, command, err);
 	if (r < 0)
 		return r;
 	if (cli->args.help)
@@ -229,6 +274,11 @@ int cli_main(char **argv)
 
 	if (r >= 0)
 		return r;
+	if (cli.wants_json) {
+		cli_report_json(&(struct report){ .log = &cli.log, .log_is_file = cli.log_is_file },
+				&err);
+		return 1;
+	}
 	cli_report_error(&(struct report){ .log = &cli.log,
 					   .log_is_file = cli.log_is_file,
 					   .prefix = cli.verb ? cli.verb->fails : NULL },

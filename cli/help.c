@@ -61,6 +61,18 @@ static void add_options(struct buf *out, const struct cli_option *options, size_
 	add_option(out, &cli_help_option, width);
 }
 
+static void add_commands(struct buf *out, const struct cli_verb *verbs, size_t n)
+{
+	size_t width = strlen("checkpoint"); /* the same in each list of ours, unless a name is longer */
+
+	for (size_t i = 0; i < n; i++)
+		if (strlen(verbs[i].name) > width)
+			width = strlen(verbs[i].name);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "   %-*s  %s\n", (int)width, verbs[i].name, verbs[i].brief);
+	buf_putc(out, '\n');
+}
+
 void cli_help_program(struct buf *out)
 {
 	size_t n;
@@ -75,11 +87,8 @@ void cli_help_program(struct buf *out)
 		      "VERSION:\n   ");
 	buf_puts(out, cli_version);
 	buf_puts(out, "\n\nCOMMANDS:\n");
-	for (size_t i = 0; i < n; i++)
-		if (!(verbs[i].flags & VERB_HIDDEN))
-			buf_printf(out, "   %-12s%s\n", verbs[i].name, verbs[i].brief);
-
-	buf_puts(out, "\nGLOBAL OPTIONS:\n");
+	add_commands(out, verbs, n);
+	buf_puts(out, "GLOBAL OPTIONS:\n");
 	const struct cli_option *globals = cli_globals(&n);
 
 	add_options(out, globals, n);
@@ -102,15 +111,25 @@ static void add_paragraph(struct buf *out, const char *text)
 
 void cli_help_verb(struct buf *out, const struct cli_verb *verb)
 {
-	buf_printf(out, "NAME:\n   " CLI_NAME " %s - %s\n\n", verb->name, verb->brief);
-	buf_printf(out, "USAGE:\n   " CLI_NAME " %s%s%s%s\n", verb->name,
+	const char *of = verb->of ? verb->of : "";
+	const char *blank = verb->of ? " " : "";
+
+	buf_printf(out, "NAME:\n   " CLI_NAME " %s%s%s - %s\n\n", of, blank, verb->name,
+		   verb->brief);
+	buf_printf(out, "USAGE:\n   " CLI_NAME " %s%s%s%s%s%s\n", of, blank, verb->name,
 		   verb->n_options ? " [command options]" : "", *verb->operands ? " " : "",
 		   verb->operands);
 	if (verb->about) {
 		buf_puts(out, "\nDESCRIPTION:\n");
 		add_paragraph(out, verb->about);
 	}
-	buf_puts(out, "\nOPTIONS:\n");
+	if (verb->n_subs) {
+		buf_puts(out, "\nCOMMANDS:\n");
+		add_commands(out, verb->subs, verb->n_subs);
+		buf_puts(out, "OPTIONS:\n");
+	} else {
+		buf_puts(out, "\nOPTIONS:\n");
+	}
 	add_options(out, verb->options, verb->n_options);
 }
 
@@ -144,17 +163,21 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
-const char *cli_nearest_verb(const char *name)
+const char *cli_nearest_verb(const struct cli_verb *of, const char *name)
 {
 	size_t n;
 	const struct cli_verb *verbs = cli_verbs(&n);
 	const char *nearest = NULL;
 	unsigned least = 3;
 
+	if (of) {
+		verbs = of->subs;
+		n = of->n_subs;
+	}
 	for (size_t i = 0; i < n; i++) {
 		unsigned d = distance(name, verbs[i].name);
 
-		if (d < least && d < strlen(name) && !(verbs[i].flags & VERB_HIDDEN)) {
+		if (d < least && d < strlen(name)) {
 			least = d;
 			nearest = verbs[i].name;
 		}

@@ -4,11 +4,18 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cli/table.h"
 #include "spec/base/file.h"
 #include "spec/base/json.h"
 #include "spec/base/parse.h"
 
-enum { COLUMNS = 6, CELL_MIN = 12, CELL_GAP = 3 };
+enum { OWNER = 5, CELL_MIN = 12, CELL_GAP = 3 };
+
+/* NULL: in none. */
+static const char *in_group(const struct rt_summary *v)
+{
+	return v->cpu_group && *v->cpu_group ? v->cpu_group : NULL;
+}
 
 const char *cli_list_owner_in(const char *passwd, uid_t uid, struct arena *a)
 {
@@ -51,57 +58,32 @@ const char *cli_list_owner(uid_t uid, struct arena *a)
 	return name ? name : arena_printf(a, "#%u", uid);
 }
 
-/* Length in characters of UTF-8, as a terminal shows it. */
-static size_t width(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
-static const char *harmless(const char *s, struct arena *a)
-{
-	char *copy = arena_strdup(a, s ? s : "");
-
-	for (char *p = copy; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?'; /* a bundle's name must not drive the terminal */
-	return copy;
-}
-
 void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
 {
-	const char *(*rows)[COLUMNS] = arena_array(a, n + 1, sizeof(*rows));
-	size_t widths[COLUMNS] = { 0 };
-	static const char *const head[COLUMNS] = { "ID",     "PID",	"STATUS",
-						   "BUNDLE", "CREATED", "OWNER" };
+	static const char *const head[] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER", "GROUP" };
+	struct cli_table t = { .arena = a, .columns = OWNER + 1,
+			       .least = CELL_MIN, .gap = CELL_GAP, .empty = "" };
+	const char *owner = NULL;
 
-	memcpy(rows[0], head, sizeof(head));
+	/* Scripts know the first six: the seventh is there only when it says something. */
+	for (size_t i = 0; i < n; i++)
+		if (in_group(&v[i]))
+			t.columns = OWNER + 2;
+	cli_table_cells(&t, head);
 	for (size_t i = 0; i < n; i++) {
-		rows[i + 1][0] = harmless(v[i].id, a);
-		rows[i + 1][1] = arena_printf(a, "%d", v[i].pid);
-		rows[i + 1][2] = harmless(v[i].status, a);
-		rows[i + 1][3] = harmless(v[i].bundle, a);
-		rows[i + 1][4] = harmless(v[i].created, a);
 		/* Most containers have one owner: look the name up once. */
-		rows[i + 1][5] = i > 0 && v[i].owner == v[i - 1].owner
-					 ? rows[i][5]
-					 : cli_list_owner(v[i].owner, a);
+		if (i == 0 || v[i].owner != v[i - 1].owner)
+			owner = cli_list_owner(v[i].owner, a);
+		cli_table_cell(&t, v[i].id);
+		cli_table_cell(&t, arena_printf(a, "%d", v[i].pid));
+		cli_table_cell(&t, v[i].status);
+		cli_table_cell(&t, v[i].bundle);
+		cli_table_cell(&t, v[i].created);
+		cli_table_cell(&t, owner);
+		if (t.columns > OWNER + 1)
+			cli_table_cell(&t, in_group(&v[i]) ? in_group(&v[i]) : "-");
 	}
-	for (size_t c = 0; c < COLUMNS; c++) {
-		widths[c] = CELL_MIN;
-		for (size_t i = 0; i <= n; i++)
-			if (width(rows[i][c]) + CELL_GAP > widths[c])
-				widths[c] = width(rows[i][c]) + CELL_GAP;
-	}
-	for (size_t i = 0; i <= n; i++) {
-		for (size_t c = 0; c + 1 < COLUMNS; c++)
-			buf_printf(out, "%s%*s", rows[i][c], (int)(widths[c] - width(rows[i][c])),
-				   "");
-		buf_printf(out, "%s\n", rows[i][COLUMNS - 1]);
-	}
+	cli_table_print(&t, out);
 }
 
 void cli_list_json(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
@@ -124,6 +106,7 @@ void cli_list_json(struct buf *out, const struct rt_summary *v, size_t n, struct
 			.owner = cli_list_owner(v[i].owner, a),
 			.annotations = v[i].annotations,
 			.n_annotations = v[i].n_annotations,
+			.cpu_group = in_group(&v[i]),
 		};
 
 		spec_write_state(&w, NULL, &state);

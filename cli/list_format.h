@@ -13,7 +13,7 @@ const char *cli_list_owner(uid_t uid, struct arena *a);
 const char *cli_list_owner_in(const char *passwd, uid_t uid, struct arena *a);
 
 /*
- * ID PID STATUS BUNDLE CREATED OWNER. A column is as wide as its widest cell and
+ * ID PID STATUS BUNDLE CREATED OWNER, and GROUP when one of them is in a CPU group. A column is as wide as its widest cell and
  * three blanks, and at least 12; the last one is not padded. Scripts cut by that.
  */
 void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/options_cpugroup.h"
 #include "spec/base/auto.h"
 
 const struct cli_option cli_help_option = { "help", "h", CLI_FLAG, NULL, "show help", 0 };
@@ -20,6 +21,8 @@ static const struct cli_option globals[] = {
 	{ "cgroup-manager", NULL, CLI_CHOICE, "cgroupfs|systemd|disabled",
 	  "who makes cgroups (default: cgroupfs)", 0 },
 	{ "systemd-cgroup", NULL, CLI_FLAG, NULL, "the same as --cgroup-manager systemd", 0 },
+	{ "cpu-group-base", NULL, CLI_TEXT, "PATH",
+	  "where in the cgroup tree CPU groups are (default: /cpugroups)", 0 },
 	{ "rootless", NULL, CLI_CHOICE, "true|false|auto", "accepted for other callers' sake", 0 },
 	{ "version", "v", CLI_FLAG, NULL, "print the version", 0 },
 };
@@ -45,7 +48,8 @@ static const struct cli_option globals[] = {
 	{ "no-pivot", NULL, CLI_FLAG, NULL, \
 	  "chroot instead of pivot_root, for a root on a ramdisk", 0 }, \
 	{ "no-new-keyring", NULL, CLI_FLAG, NULL, "keep the caller's session keyring", 0 }, \
-	PRESERVE_FDS
+	PRESERVE_FDS, \
+	{ "cpu-group", NULL, CLI_TEXT, "GROUP", "start in this CPU group; /: in none", 0 }
 
 static const struct cli_option create_options[] = { CREATE_OPTIONS };
 
@@ -117,6 +121,15 @@ static const struct cli_option update_options[] = {
 	{ "mem-bw-schema", NULL, CLI_TEXT, "SCHEMA", "not supported yet", OPT_HIDDEN },
 	{ "kernel-memory", NULL, CLI_TEXT, "BYTES", "has no effect", OPT_OBSOLETE },
 	{ "kernel-memory-tcp", NULL, CLI_TEXT, "BYTES", "has no effect", OPT_OBSOLETE },
+};
+
+static const struct cli_option top_options[] = {
+	{ "interval", NULL, CLI_TEXT, "DURATION", "time between screens (default: 2s)", 0 },
+	{ "sort", "s", CLI_CHOICE, "cpu|throttled|pressure|memory|name",
+	  "order of groups and of members (default: name)", 0 },
+	{ "format", "f", CLI_CHOICE, "screen|json|prom", "form of the output (default: screen)", 0 },
+	{ "once", NULL, CLI_FLAG, NULL, "print one screen and end", 0 },
+	{ "count", "n", CLI_NUMBER, "N", "end after N screens", 0 },
 };
 
 static const struct cli_option spec_options[] = {
@@ -248,6 +261,29 @@ static const struct cli_verb verbs[] = {
 		.run = cmd_events,
 	},
 	{
+		.name = "cpugroup",
+		.brief = "manage CPU groups: named sets of containers that share limits",
+		.operands = "COMMAND", .min = 1, .max = -1,
+		.flags = VERB_ENDS_AT_ID | VERB_JSON_ERRORS,
+		.about = "A CPU group is a directory of the cgroup tree. Its limits hold for all its\n"
+			 "members together, containers and virtual machines, whose own limits hold\n"
+			 "as well. Every command takes --format json, for its errors, too.",
+		.fail_status = 3,
+		.subs = cli_cpugroup_verbs, .n_subs = CLI_CPUGROUP_VERBS,
+		.run = cmd_cpugroup,
+	},
+	{
+		.name = "top",
+		.brief = "watch CPU groups and containers live",
+		.operands = "[GROUP]", .max = 1,
+		.flags = VERB_JSON_ERRORS,
+		OPTIONS(top_options),
+		.about = "Keys: c, t, p, m and n sort by CPU, throttling, pressure, memory and name;\n"
+			 "the blank bar pauses, q ends. Without a terminal each screen is printed\n"
+			 "below the last.",
+		.run = cmd_top,
+	},
+	{
 		.name = "spec",
 		.brief = "write a config.json to start from",
 		.operands = "",
@@ -294,17 +330,9 @@ static const struct cli_verb verbs[] = {
 		.run = cmd_restore,
 	},
 	{
-		.name = "help",
+		.name = "help", .alias = "h",
 		.brief = "show help",
-		.operands = "[COMMAND]", .max = 1,
-		.fail_status = 3,
-		.run = cmd_help,
-	},
-	{
-		.name = "h",
-		.brief = "show help",
-		.operands = "[COMMAND]", .max = 1,
-		.flags = VERB_HIDDEN,
+		.operands = "[COMMAND...]", .max = 2,
 		.fail_status = 3,
 		.run = cmd_help,
 	},
@@ -322,10 +350,18 @@ const struct cli_verb *cli_verbs(size_t *ret_n)
 	return verbs;
 }
 
+const struct cli_verb *cli_sub_find(const struct cli_verb *of, const char *name)
+{
+	const struct cli_verb *v = of ? of->subs : verbs;
+	size_t n = of ? of->n_subs : ARRAY_SIZE(verbs);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(v[i].name, name) || (v[i].alias && !strcmp(v[i].alias, name)))
+			return &v[i];
+	return NULL;
+}
+
 const struct cli_verb *cli_verb_find(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
+	return cli_sub_find(NULL, name);
 }

@@ -44,18 +44,22 @@ enum {
 	VERB_ENDS_AT_ID = 1, /* what follows the first operand is never read as an option */
 	VERB_UNPARSED = 2, /* every argument is taken and none is looked at */
 	VERB_MAKES_ROOT = 4, /* may create the state root */
-	VERB_HIDDEN = 8,
-	VERB_EXECUTES = 16, /* programs: of the container, hooks, ps */
+	VERB_EXECUTES = 8, /* programs: of the container, hooks, ps */
+	VERB_JSON_ERRORS = 16, /* with --format json an error is JSON as well, on standard output */
 };
 
 struct cli_verb {
 	const char *name;
+	const char *alias; /* another name that nothing lists, or NULL */
+	const char *of; /* name of the command that has this one among its subs, or NULL */
 	const char *brief; /* one line, lower case */
 	const char *operands; /* "ID [SIGNAL]" */
 	int min, max; /* number of operands; max < 0: any */
 	unsigned flags;
 	const struct cli_option *options;
 	size_t n_options;
+	const struct cli_verb *subs; /* commands of their own: "cpugroup create" */
+	size_t n_subs;
 	const char *about; /* DESCRIPTION of the help text; NULL: none */
 	const char *fails; /* what a message starts with: "bulkhead run failed"; NULL: nothing */
 	int fail_status; /* exit status of a failure; 0: 1 */
@@ -70,3 +74,7 @@ extern const struct cli_option cli_help_option;
 /* All commands in the order help lists them. */
 const struct cli_verb *cli_verbs(size_t *ret_n);
 const struct cli_verb *cli_verb_find(const char *name);
+/* The command of that name or alias below `of`, or NULL; of NULL: the same as cli_verb_find(). */
+const struct cli_verb *cli_sub_find(const struct cli_verb *of, const char *name);
+/* The name nearest to a mistyped one there, or NULL. */
+const char *cli_nearest_verb(const struct cli_verb *of, const char *name);

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroups/cpugroup/cpugroup.h"
 #include "cli/cli.h"
 #include "spec/base/file.h"
+#include "spec/base/json.h"
 
 /*
  * A message carries names from config.json and from the command line. Control
@@ -106,4 +108,36 @@ void cli_report_error(const struct report *report, const struct error *err)
 		cli_report_text(&text, report->prefix, err);
 		file_write_all(STDERR_FILENO, "standard error", text.data, text.len, NULL);
 	}
+}
+
+void cli_report_object(struct buf *out, const struct error *err)
+{
+	struct json_w w = { .out = out };
+	char line[sizeof(err->text) + 512];
+
+	error_line(err, line, sizeof(line));
+	json_w_open(&w, NULL, '{');
+	json_w_open(&w, "error", '{');
+	json_w_str(&w, "kind", cpg_error_kind(err->code));
+	json_w_str(&w, "message", line);
+	if (err->at[0])
+		json_w_str(&w, "at", err->at);
+	if (err->hint[0])
+		json_w_str(&w, "hint", err->hint);
+	json_w_close(&w, '}');
+	json_w_close(&w, '}');
+	buf_putc(out, '\n');
+}
+
+void cli_report_json(const struct report *report, const struct error *err)
+{
+	auto_buf struct buf text = BUF_INIT;
+
+	if (report->log_is_file) {
+		cli_report_line(&text, report->prefix, err);
+		log_at(report->log, LOG_ERROR, "%s", text.data);
+		buf_reset(&text);
+	}
+	cli_report_object(&text, err);
+	file_write_all(STDOUT_FILENO, "standard output", text.data, text.len, NULL);
 }

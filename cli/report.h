@@ -29,6 +29,13 @@ struct report {
 
 void cli_report_error(const struct report *report, const struct error *err);
 
+/*
+ * For a caller that asked for JSON: {"error":{"kind","message","at","hint"}} on standard output, without
+ * what is empty; and the record in the log when that is a file. The kind is cpg_error_kind()'s.
+ */
+void cli_report_json(const struct report *report, const struct error *err);
+void cli_report_object(struct buf *out, const struct error *err);
+
 /* The two forms, for the tests: several lines with newlines, and one without. */
 void cli_report_text(struct buf *out, const char *prefix, const struct error *err);
 void cli_report_line(struct buf *out, const char *prefix, const struct error *err);

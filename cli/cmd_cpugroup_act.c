@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* cmd_cpugroup_act - the commands that do something to whoever lives in a group, and those that read files */
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/timerfd.h>
+
+#include "cli/cpugroup.h"
+#include "cli/table.h"
+#include "spec/base/auto.h"
+#include "spec/base/parse.h"
+#include "spec/base/rfc3339.h"
+
+enum { DEFAULT_TIMEOUT_MS = 10000 };
+
+static int freeze(struct cli *cli, bool is_freeze, struct error *err)
+{
+	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
+	const char *name = cli_group_name(cli, err);
+	int timeout_ms;
+	int r = name ? cli_timeout(&cli->args, "timeout", DEFAULT_TIMEOUT_MS, &timeout_ms, err) : -EINVAL;
+
+	if (r == 0)
+		r = cli_groups_open(cli, &groups, err);
+	if (r == 0)
+		r = cpg_freeze(&groups.cpg, name, is_freeze, timeout_ms, err);
+	return r < 0 ? r : cli_done(cli, is_freeze ? "frozen" : "resumed", name, err);
+}
+
+int cmd_cpugroup_freeze(struct cli *cli, struct error *err)
+{
+	return freeze(cli, true, err);
+}
+
+int cmd_cpugroup_resume(struct cli *cli, struct error *err)
+{
+	return freeze(cli, false, err);
+}
+
+static int read_signal(const char *text, int *ret, struct error *err)
+{
+	if (text && parse_signal(text, ret) < 0)
+		return error_rule(err, EINVAL, "unknown signal \"%s\"", text);
+	return 0;
+}
+
+int cmd_cpugroup_kill(struct cli *cli, struct error *err)
+{
+	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
+	const char *name = cli_group_name(cli, err);
+	int signo = SIGKILL;
+	int r = name ? read_signal(cli->args.operands[1], &signo, err) : -EINVAL;
+
+	if (r < 0)
+		return r;
+	if (signo != SIGKILL) {
+		r = rt_group_signal(&cli->ctx, name, signo, err);
+	} else {
+		r = cli_groups_open(cli, &groups, err);
+		if (r == 0)
+			r = cpg_kill(&groups.cpg, name, err);
+	}
+	return r < 0 ? r : cli_done(cli, signo == SIGKILL ? "killed" : "signalled", name, err);
+}
+
+int cmd_cpugroup_stop(struct cli *cli, struct error *err)
+{
+	const char *name = cli_group_name(cli, err);
+	int signo = SIGTERM;
+	int timeout_ms;
+	int r = name ? read_signal(cli_text(&cli->args, "signal"), &signo, err) : -EINVAL;
+
+	if (r == 0)
+		r = cli_timeout(&cli->args, "timeout", DEFAULT_TIMEOUT_MS, &timeout_ms, err);
+	if (r == 0)
+		r = rt_group_stop(&cli->ctx, name, signo, timeout_ms, err);
+	return r < 0 ? r : cli_done(cli, "stopped", name, err);
+}
+
+int cmd_cpugroup_wait(struct cli *cli, struct error *err)
+{
+	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
+	const char *name = cli_group_name(cli, err);
+	int timeout_ms;
+	int r = name ? cli_timeout(&cli->args, "timeout", -1, &timeout_ms, err) : -EINVAL;
+
+	if (r == 0)
+		r = cli_groups_open(cli, &groups, err);
+	if (r == 0)
+		r = cpg_wait(&groups.cpg, name, timeout_ms, err);
+	return r < 0 ? r : cli_done(cli, "empty", name, err);
+}
+
+static int read_move(const struct cli_args *args, struct rt_move_options *ret, struct error *err)
+{
+	const char *clean = cli_text(args, "require-clean");
+	int64_t bytes = 0;
+
+	if (clean && (parse_bytes(clean, &bytes) < 0 || bytes < 0))
+		return error_rule(err, EINVAL,
+				  "option --require-clean needs bytes such as 0 or 16m, not \"%s\"", clean);
+	*ret = (struct rt_move_options){
+		.residual_limit = (uint64_t)bytes,
+		.require_clean = clean != NULL,
+		.check = cli_flag(args, "check"),
+	};
+	return cli_timeout(args, "timeout", DEFAULT_TIMEOUT_MS, &ret->timeout_ms, err);
+}
+
+static void moved_text(struct buf *out, const char *id, const struct rt_moved *m, struct arena *a)
+{
+	if (m->same) {
+		buf_printf(out, "%s is there already: /%s\n", id, cli_harmless(m->to, a));
+		return;
+	}
+	buf_printf(out, "%s: %zu process%s moved from /%s to /%s\n", id, m->processes,
+		   m->processes == 1 ? "" : "es", cli_harmless(m->from, a), cli_harmless(m->to, a));
+	if (m->residual)
+		buf_printf(out, "%s of its memory stay charged to /%s, which is kept until they are freed\n",
+			   cli_bytes(m->residual_bytes, a), cli_harmless(m->from, a));
+}
+
+static void moved_json(struct buf *out, const char *id, const struct rt_moved *m, struct arena *a)
+{
+	struct json_w w = { .out = out };
+
+	json_w_open(&w, NULL, '{');
+	json_w_str(&w, "id", id);
+	json_w_bool(&w, "moved", !m->same);
+	json_w_str(&w, "from", arena_printf(a, "/%s", m->from));
+	json_w_str(&w, "to", arena_printf(a, "/%s", m->to));
+	json_w_uint(&w, "processes", m->processes);
+	json_w_bool(&w, "residual", m->residual);
+	json_w_uint(&w, "residualBytes", m->residual_bytes);
+	json_w_close(&w, '}');
+	buf_putc(out, '\n');
+}
+
+int cmd_cpugroup_move(struct cli *cli, struct error *err)
+{
+	auto_buf struct buf out = BUF_INIT;
+	const char *id = cli_id(cli, err);
+	const char *group = cli->args.operands[1];
+	struct rt_moved *moved = ARENA_NEW(cli->arena, struct rt_moved);
+	struct rt_move_options opt;
+
+	if (!id || (strcmp(group, "/") != 0 && cpg_name_check(group, err) < 0))
+		return -EINVAL;
+
+	int r = read_move(&cli->args, &opt, err);
+
+	if (r == 0)
+		r = rt_group_move(&cli->ctx, id, group, &opt, moved, err);
+	if (r < 0)
+		return r;
+	if (opt.check)
+		buf_puts(&out, "{\"admitted\":true}\n");
+	else if (cli_is_json(cli))
+		moved_json(&out, id, moved, cli->arena);
+	else
+		moved_text(&out, id, moved, cli->arena);
+	return cli_print(&out, err);
+}
+
+struct repaired {
+	struct buf text;
+	struct json_w json;
+};
+
+static void told(const char *line, void *data)
+{
+	struct repaired *to = data;
+
+	if (to->json.out)
+		json_w_str(&to->json, NULL, line);
+	else
+		buf_printf(&to->text, "%s\n", line);
+}
+
+int cmd_cpugroup_repair(struct cli *cli, struct error *err)
+{
+	struct repaired to = { .text = BUF_INIT };
+	const char *id = cli->args.operands[0]; /* NULL: every container */
+	size_t n = 0;
+
+	if (id && !cli_id(cli, err))
+		return -EINVAL;
+	if (cli_is_json(cli)) {
+		to.json.out = &to.text;
+		json_w_open(&to.json, NULL, '{');
+		json_w_open(&to.json, "repaired", '[');
+	}
+
+	int r = rt_group_repair(&cli->ctx, id, told, &to, &n, err);
+
+	if (cli_is_json(cli)) {
+		json_w_close(&to.json, ']');
+		json_w_uint(&to.json, "count", n);
+		json_w_close(&to.json, '}');
+		buf_putc(&to.text, '\n');
+	}
+	if (r == 0)
+		r = cli_print(&to.text, err);
+	buf_release(&to.text);
+	return r;
+}
+
+/* ---- watch ---- */
+
+struct watcher {
+	struct buf line;
+	struct error err; /* of the write that ended it */
+	bool is_text, gone;
+};
+
+static const char *event_name(enum cpg_event_kind kind)
+{
+	switch (kind) {
+	case CPG_EV_PARTITION:
+		return "partition";
+	case CPG_EV_CPUS:
+		return "cpus";
+	case CPG_EV_POPULATED:
+		return "populated";
+	case CPG_EV_FROZEN:
+		return "frozen";
+	case CPG_EV_OOM:
+		return "oom";
+	case CPG_EV_PRESSURE:
+		return "pressure";
+	case CPG_EV_GONE:
+		return "gone";
+	}
+	return "?";
+}
+
+static int emit(const struct cpg_event *ev, void *data)
+{
+	struct watcher *to = data;
+	struct timespec t = { .tv_sec = ev->time_ns / 1000000000, .tv_nsec = ev->time_ns % 1000000000 };
+	struct json_w w = { .out = &to->line };
+	char when[RFC3339_BYTES];
+
+	buf_reset(&to->line);
+	rfc3339_nanos(&t, when);
+	if (to->is_text) {
+		buf_printf(&to->line, "%s  %-9s  %s", when, event_name(ev->kind), ev->group);
+		if (ev->before || ev->after)
+			buf_printf(&to->line, "  %s -> %s", ev->before && *ev->before ? ev->before : "-",
+				   ev->after && *ev->after ? ev->after : "-");
+	} else {
+		json_w_open(&w, NULL, '{');
+		json_w_str(&w, "time", when);
+		json_w_str(&w, "event", event_name(ev->kind));
+		json_w_str(&w, "group", ev->group);
+		if (ev->before)
+			json_w_str(&w, "before", ev->before);
+		if (ev->after)
+			json_w_str(&w, "after", ev->after);
+		json_w_close(&w, '}');
+	}
+	buf_putc(&to->line, '\n');
+
+	int r = cli_print(&to->line, &to->err);
+
+	to->gone = r == -EPIPE;
+	return r;
+}
+
+/* Becomes readable after that time. */
+static int timer(int ms, struct error *err)
+{
+	/* A timer of nothing would never ring. */
+	const struct itimerspec at = { .it_value = { .tv_sec = ms / 1000,
+						     .tv_nsec = ms % 1000 * 1000000L + !ms } };
+	auto_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &at, NULL) < 0)
+		return error_set(err, errno, "set a timer of %d ms", ms);
+	return TAKE_FD(fd);
+}
+
+int cmd_cpugroup_watch(struct cli *cli, struct error *err)
+{
+	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
+	auto_close int stop_fd = -1;
+	const char *name = cli->args.operands[0]; /* NULL: all */
+	const char *psi = cli_text(&cli->args, "psi");
+	const char *format = cli_text(&cli->args, "format");
+	struct watcher to = { .line = BUF_INIT, .err = ERROR_INIT };
+	char trigger[64];
+	int timeout_ms;
+	int r = name ? cpg_name_check(name, err) : 0;
+
+	to.is_text = format && !strcmp(format, "text");
+	if (r == 0 && psi)
+		r = cpg_psi_trigger_parse(psi, trigger, sizeof(trigger), err);
+	if (r == 0)
+		r = cli_timeout(&cli->args, "timeout", -1, &timeout_ms, err);
+	if (r == 0)
+		r = cli_groups_open(cli, &groups, err);
+	if (r == 0 && timeout_ms >= 0) {
+		stop_fd = timer(timeout_ms, err);
+		r = stop_fd < 0 ? stop_fd : 0;
+	}
+	if (r < 0)
+		return r;
+
+	signal(SIGPIPE, SIG_IGN); /* `watch | head -1` is a normal way to end */
+	r = cpg_watch(&groups.cpg, name, psi ? trigger : NULL, stop_fd, emit, &to, err);
+	buf_release(&to.line);
+	if (to.gone)
+		return 0;
+	if (r < 0 && to.err.code)
+		*err = to.err;
+	return r < 0 ? r : 0;
+}
+
+/* ---- declarations ---- */
+
+static void changes_text(struct buf *out, const struct cpg_change *v, size_t n, struct arena *a)
+{
+	struct cli_table t = { .arena = a, .columns = 3, .gap = 2 };
+
+	for (size_t i = 0; i < n; i++) {
+		cli_table_cell(&t, v[i].action);
+		cli_table_cell(&t, v[i].name);
+		cli_table_cell(&t, v[i].detail);
+	}
+	cli_table_print(&t, out);
+}
+
+static void changes_json(struct buf *out, const struct cpg_change *v, size_t n)
+{
+	struct json_w w = { .out = out };
+
+	json_w_open(&w, NULL, '{');
+	json_w_open(&w, "changes", '[');
+	for (size_t i = 0; i < n; i++) {
+		json_w_open(&w, NULL, '{');
+		json_w_str(&w, "action", v[i].action);
+		json_w_str(&w, "name", v[i].name);
+		json_w_str(&w, "detail", v[i].detail);
+		json_w_close(&w, '}');
+	}
+	json_w_close(&w, ']');
+	json_w_close(&w, '}');
+	buf_putc(out, '\n');
+}
+
+int cmd_cpugroup_apply(struct cli *cli, struct error *err)
+{
+	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
+	auto_buf struct buf text = BUF_INIT;
+	auto_buf struct buf out = BUF_INIT;
+	const char *file = cli->args.operands[0];
+	const char *what = strcmp(file, "-") ? file : "standard input";
+	unsigned flags = cli_flag(&cli->args, "check") ? CPG_CHECK : 0;
+	const struct json *doc = NULL;
+	struct cpg_change *v = NULL;
+	size_t n = 0;
+	int r = cli_read_file(file, &text, err);
+
+	if (r == 0)
+		r = json_parse(text.data ? text.data : "", text.len, what, cli->arena, &doc, err);
+	if (r == 0)
+		r = cli_groups_open(cli, &groups, err);
+	if (r < 0)
+		return r;
+	r = cpg_apply(&groups.cpg, doc, cli_flag(&cli->args, "prune"), flags, cli->arena, &v, &n, err);
+	if (r < 0) {
+		char at[sizeof(err->at)];
+
+		/* The pointer alone would be read as one into config.json. */
+		memcpy(at, err->at, sizeof(at));
+		if (at[0] == '/') {
+			err->at[0] = '\0';
+			error_at(err, "%s %s", what, at);
+		}
+		return r;
+	}
+	if (cli_is_json(cli))
+		changes_json(&out, v, n);
+	else
+		changes_text(&out, v, n, cli->arena);
+	return cli_print(&out, err);
+}
+
+int cmd_cpugroup_reserve_host(struct cli *cli, struct error *err)
+{
+	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
+	const char *cpus = cli_text(&cli->args, "cpus");
+	unsigned flags = cli_flag(&cli->args, "check") ? CPG_CHECK : 0;
+
+	if (!cpus)
+		return error_rule(err, EINVAL, "--cpus LIST is needed: the CPUs that the host keeps for itself");
+
+	int r = cli_groups_open(cli, &groups, err);
+
+	if (r == 0)
+		r = cpg_reserve_host(&groups.cpg, cpus, flags, err);
+	return r < 0 ? r : cli_done(cli, flags ? "admitted" : *cpus ? "reserved" : "lifted", "/", err);
+}
