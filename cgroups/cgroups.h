@@ -60,7 +60,7 @@ const char *cg_layout_text(enum cg_layout layout);
  * Where a container lives, relative to the tree's root, cleaned, without a
  * leading slash. spec_path is linux.cgroupsPath or NULL: absolute → below the root;
  * relative or absent → below the parent of the caller's own cgroup ("<parent>/<id>"
- * when absent). ".." never escapes. With systemd: -ENOTSUP for now, loudly.
+ * when absent). ".." never escapes. With systemd as the driver: unit_name_make() (systemd/systemd.h).
  */
 int cg_container_path(const struct cg_host *host, const char *spec_path, const char *id,
 		      char *buf, size_t size, struct error *err);
@@ -101,6 +101,12 @@ uint64_t cg_weight_of_shares(uint64_t shares);
  */
 int cg_create(struct cg_host *host, const char *path, const struct cg_plan *plan, bool *ret_made,
 	      struct error *err);
+
+/*
+ * Opens a cgroup that somebody else made for us (a unit of systemd's) and enables in its ancestors what the
+ * plan needs and they lack. Returns a directory fd; errors as cg_create().
+ */
+int cg_take(struct cg_host *host, const char *path, const struct cg_plan *plan, struct error *err);
 
 /* Explains why a process could not be put into a cgroup (clone3 with CLONE_INTO_CGROUP, or a write to cgroup.procs). Returns -code. */
 int cg_join_error(int cg_fd, int code, struct error *err);

@@ -185,6 +185,22 @@ undo:
 	return r;
 }
 
+int cg_take(struct cg_host *host, const char *path, const struct cg_plan *plan, struct error *err)
+{
+	unsigned available;
+	int r = cg_path_check(path, err);
+
+	/* The ancestors are not ours: what nobody asked for is not enabled in them. */
+	if (r == 0 && plan->controllers) {
+		r = cg_controllers(host, &available, err);
+		if (r == 0)
+			r = cg_require_controllers(host, available, plan, err);
+		if (r == 0)
+			r = cg_enable_controllers(host, path, plan->controllers, plan, err);
+	}
+	return r < 0 ? r : cg_open(host, path, err);
+}
+
 int cg_join_error(int cg_fd, int code, struct error *err)
 {
 	char type[64] = "";

@@ -17,7 +17,6 @@
 
 #include "runtime/caller.h"
 #include "runtime/console.h"
-#include "runtime/group.h"
 #include "runtime/guard.h"
 #include "runtime/hooks.h"
 #include "runtime/inner_leaf.h"
@@ -63,8 +62,6 @@ static int check_supported(const struct build *b, struct error *err)
 		error_hint(err, "run it as root; a user namespace in the config works");
 		return r;
 	}
-	if (b->ctx->systemd_cgroup)
-		return error_rule(err, ENOTSUP, "the systemd cgroup driver (--systemd-cgroup) is not supported yet");
 	if (b->spec->linux_.intel_rdt) {
 		int r = error_rule(err, ENOTSUP, "intelRdt (resctrl) is not supported yet");
 
@@ -145,6 +142,7 @@ static void print_plans(const struct build *b)
 	ns_plan_print(b->ns, &text);
 	proc_plan_print(&b->proc, &text);
 	cg_plan_print(&b->cg, &text);
+	unit_plan_print(&b->unit.plan, &text);
 	for (char *line = text.data, *end; line && *line; line = end + 1) {
 		end = strchr(line, '\n');
 		if (!end)
@@ -244,10 +242,7 @@ int build_plan(struct build *b, struct error *err)
 	if (r == 0)
 		r = cg_host_open(&b->host, err);
 	if (r == 0)
-		r = cg_container_path(&b->host, b->spec->linux_.cgroups_path, b->opt->id, b->cgroup,
-				      sizeof(b->cgroup), err);
-	if (r == 0)
-		r = group_enter(b->ctx, &b->host, b->opt, b->spec, b->cgroup, sizeof(b->cgroup), err);
+		r = cgroup_locate(b, err);
 	if (r < 0)
 		return r;
 	b->state.cgroup_dir = arena_printf(b->arena, "%s/%s", b->host.mount_point, b->cgroup);
@@ -264,22 +259,14 @@ int build_reserve(struct build *b, struct error *err)
 
 	int r = state_note_cgroup(b->state_dir, b->cgroup, err);
 
+	if (r == 0 && b->state.unit)
+		r = state_note_unit(b->state_dir, b->state.unit, err);
+
 	if (r == 0)
 		r = state_note_config(b->state_dir, b->spec, err);
 	if (r == 0 && b->state.has_notify)
 		r = notify_make_dir(b, err);
 	return r < 0 ? error_wrap(err, r, "cannot write the container's state") : 0;
-}
-
-static int make_cgroup(struct build *b, struct error *err)
-{
-	b->cgroup_fd = cg_create(&b->host, b->cgroup, &b->cg, &b->cgroup_made, err);
-
-	int r = b->cgroup_fd;
-
-	if (r >= 0)
-		r = cg_apply(b->cgroup_fd, &b->cg, err);
-	return r < 0 ? error_wrap(err, r, "cannot set up cgroup %s", b->cgroup) : 0;
 }
 
 /* What only the parent may do to the child, while the child builds its root. */
@@ -303,7 +290,7 @@ static int serve_child(struct build *b, struct error *err)
 int build_clone(struct build *b, struct error *err)
 {
 	struct launch *l = &b->launch;
-	int r = make_cgroup(b, err);
+	int r = cgroup_make(b, err);
 
 	if (r == 0)
 		r = ns_prepare(b->ns, err);
@@ -322,6 +309,8 @@ int build_clone(struct build *b, struct error *err)
 		b->state.ns_kinds = ns_kinds(b->ns);
 		r = ns_restore_parent(b->ns, err);
 	}
+	if (r == 0)
+		r = cgroup_settle(b, err);
 	if (r == 0)
 		r = serve_child(b, err);
 	return r;
@@ -497,10 +486,7 @@ void build_undo(struct build *b)
 	launch_abort(&b->launch);
 	if (b->wrote_pid_file)
 		unlink(b->opt->pid_file); /* path-ok: host path */
-	if (b->cgroup_made && cg_remove(&b->host, b->cgroup, 10000, &err) < 0) {
-		error_line(&err, line, sizeof(line));
-		log_warn(b->ctx->log, "%s", line);
-	}
+	cgroup_unmake(b);
 	if (!b->reserved)
 		return;
 	run_hooks(b, SPEC_HOOK_POSTSTOP, RT_STOPPED, NULL);

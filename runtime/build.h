@@ -19,6 +19,7 @@
 
 #include "cgroups/cgroups.h"
 #include "namespaces/namespaces.h"
+#include "runtime/cgroup_driver.h"
 #include "runtime/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
@@ -45,6 +46,7 @@ struct build {
 	struct cg_host host;
 	char cgroup[PATH_MAX];
 	bool cgroup_made;
+	struct cgroup_unit unit;    /* with systemd as the driver */
 	int cgroup_fd;
 	int state_dir;
 	bool reserved;
@@ -58,7 +60,8 @@ struct build {
 
 #define BUILD_INIT \
 	{ .launch = LAUNCH_INIT, .cgroup_fd = -1, .state_dir = -1, .notify_dir_fd = -1, \
-	  .console_master = -1, .child_stdio = { -1, -1, -1 }, .host = { .root_fd = -1 } }
+	  .console_master = -1, .child_stdio = { -1, -1, -1 }, .host = { .root_fd = -1 }, \
+	  .unit = CGROUP_UNIT_INIT }
 
 int build_plan(struct build *b, struct error *err);
 int build_reserve(struct build *b, struct error *err);

@@ -117,7 +117,7 @@ static void end_container(struct build *b, int status)
 	const struct rt_state *state = state_at_end(b, &moved);
 	struct destroy d = {
 		.ctx = b->ctx, .state_dir = b->state_dir, .state = state, .host = &b->host,
-		.cgroup = state->cgroup, .cgroup_fd = state == &b->state ? b->cgroup_fd : -1,
+		.cgroup = state->cgroup, .unit = state->unit, .cgroup_fd = state == &b->state ? b->cgroup_fd : -1,
 		.hooks = &b->spec->hooks,
 	};
 

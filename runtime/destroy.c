@@ -13,10 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/cgroup_driver.h"
 #include "runtime/group_record.h"
 #include "runtime/hooks.h"
 #include "runtime/oom_record.h"
 #include "runtime/residual.h"
+#include "runtime/shared.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
@@ -60,6 +62,8 @@ static int remove_cgroup(const struct destroy *d, struct error *err)
 {
 	if (!d->cgroup[0])
 		return 0;
+	if (d->unit && d->unit[0])
+		return cgroup_destroy_unit(d->ctx, d->host, d->cgroup, d->unit, err);
 
 	int r = cg_remove(d->host, d->cgroup, 0, err);
 
@@ -163,6 +167,9 @@ static int delete_remnant(struct destroy *d, enum rt_delete_mode mode, struct er
 
 	if (state_noted_cgroup(d->state_dir, path, sizeof(path)) == 0)
 		d->cgroup = path;
+	/* Noted before it was asked for: another's unit of that name is not to be killed. */
+	if (d->unit[0] && cgroup_unit_is_foreign(d->host, d->unit, d->state->id))
+		d->cgroup = d->unit = "";
 	if (state_load_config(d->state_dir, &a, &spec, NULL) == 0)
 		d->hooks = &spec->hooks;
 
@@ -194,6 +201,13 @@ static void remove_other_end(const struct destroy *d, const char *id, struct are
 	}
 }
 
+static const char *noted_unit(int dir_fd, struct arena *a)
+{
+	char unit[PATH_MAX];
+
+	return state_noted_unit(dir_fd, unit, sizeof(unit)) == 0 ? arena_strdup(a, unit) : "";
+}
+
 int rt_delete(const struct rt_context *ctx, const char *id, enum rt_delete_mode mode, struct error *err)
 {
 	static struct arena a = ARENA_INIT;
@@ -207,13 +221,19 @@ int rt_delete(const struct rt_context *ctx, const char *id, enum rt_delete_mode 
 		return dir_fd;
 
 	int loaded = state_load(dir_fd, id, &a, &state, err);
+	const char *unit = loaded == 0 ? state.unit : noted_unit(dir_fd, &a);
+
+	/* Without that other binary the unit is left to systemd, which takes it away when it is empty. */
+	if (unit[0])
+		shared_for_systemd(ctx, NULL);
+
 	int r = cg_host_open(&host, err);
 
 	if (r < 0)
 		return r;
 
 	struct destroy d = { .ctx = ctx, .state_dir = dir_fd, .state = &state, .host = &host,
-			     .cgroup = state.cgroup, .cgroup_fd = -1 };
+			     .cgroup = state.cgroup, .unit = unit, .cgroup_fd = -1 };
 
 	if (mode == RT_DELETE_FORCE)
 		remove_other_end(&d, id, &a);

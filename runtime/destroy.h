@@ -12,6 +12,7 @@ struct destroy {
 	const struct rt_state *state;
 	struct cg_host *host;
 	const char *cgroup;
+	const char *unit;                /* of systemd's; NULL or "": none */
 	int cgroup_fd;                   /* -1: opened when needed */
 	const struct spec_hooks *hooks;  /* NULL: read from the saved config when the state says there are any */
 };

@@ -11,18 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroups/systemd/systemd.h"
 #include "spec/base/dl.h"
 
 #define SHARED_NAME "bulkhead-shared"
 
-int shared_if_needed(const struct rt_context *ctx, const struct spec *spec, uint32_t preserve_fds,
-		     struct error *err)
+/* Returns only when that cannot be done. */
+static int execute(const struct rt_context *ctx, uint32_t preserve_fds, const char *what, struct error *err)
 {
 	char path[PATH_MAX + sizeof(SHARED_NAME)];
-
-	if (!spec->linux_.n_net_devices || dl_can_load())
-		return 0;
-
 	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
 
 	if (n < 0)
@@ -36,9 +33,31 @@ int shared_if_needed(const struct rt_context *ctx, const struct spec *spec, uint
 		fcntl(3 + (int)i, F_SETFD, 0);
 	execv(path, ctx->argv);
 
-	int r = error_set(err, errno, "execute %s, which can load libmnl for network devices", path);
+	int r = error_set(err, errno, "execute %s, which can load %s", path, what);
 
-	error_at(err, "/linux/netDevices");
 	error_hint(err, "it is built together with bulkhead; put it beside it");
 	return r;
+}
+
+int shared_if_needed(const struct rt_context *ctx, const struct spec *spec, uint32_t preserve_fds,
+		     struct error *err)
+{
+	if (dl_can_load())
+		return 0;
+	if (spec->linux_.n_net_devices) {
+		int r = execute(ctx, preserve_fds, "libmnl for network devices", err);
+
+		error_at(err, "/linux/netDevices");
+		return r;
+	}
+	/* Where systemd does not run, this build can say so itself. */
+	if (ctx->systemd_cgroup && unit_host_has_systemd())
+		return execute(ctx, preserve_fds, "libsystemd for the systemd cgroup driver", err);
+	return 0;
+}
+
+int shared_for_systemd(const struct rt_context *ctx, struct error *err)
+{
+	return dl_can_load() || !unit_host_has_systemd() ?
+		       0 : execute(ctx, 0, "libsystemd for a container of the systemd cgroup driver", err);
 }

@@ -5,8 +5,8 @@
  * shared - handing a command on to the build that can load libraries
  *
  * The static binary has no dynamic loader. The few configs that need a library it
- * is not linked with (network devices: libmnl) are run by bulkhead-shared, the
- * same program linked with the shared libc and installed beside it.
+ * is not linked with (network devices: libmnl; the systemd cgroup driver: libsystemd) are
+ * run by bulkhead-shared, the same program linked with the shared libc and installed beside it.
  */
 
 #include <stdint.h>
@@ -21,3 +21,6 @@
  */
 int shared_if_needed(const struct rt_context *ctx, const struct spec *spec, uint32_t preserve_fds,
 		     struct error *err);
+
+/* The same for a container whose cgroup is a unit of systemd's. */
+int shared_for_systemd(const struct rt_context *ctx, struct error *err);

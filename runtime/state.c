@@ -193,6 +193,13 @@ int state_note_cgroup(int dir_fd, const char *path, struct error *err)
 	return 0;
 }
 
+int state_note_unit(int dir_fd, const char *unit, struct error *err)
+{
+	if (symlinkat(unit, dir_fd, "unit") < 0)
+		return error_set(err, errno, "note the unit %s in the state directory", unit);
+	return 0;
+}
+
 int state_note_other_cgroup(int dir_fd, const char *path, struct error *err)
 {
 	if ((unlinkat(dir_fd, STATE_CGROUP_NEXT, 0) < 0 && errno != ENOENT) ||
@@ -202,9 +209,9 @@ int state_note_other_cgroup(int dir_fd, const char *path, struct error *err)
 	return 0;
 }
 
-int state_noted_cgroup(int dir_fd, char *buf, size_t size)
+static int read_note(int dir_fd, const char *name, char *buf, size_t size)
 {
-	ssize_t n = readlinkat(dir_fd, "cgroup", buf, size);
+	ssize_t n = readlinkat(dir_fd, name, buf, size);
 
 	if (n < 0)
 		return -errno;
@@ -212,6 +219,16 @@ int state_noted_cgroup(int dir_fd, char *buf, size_t size)
 		return -ENAMETOOLONG;
 	buf[n] = '\0';
 	return 0;
+}
+
+int state_noted_cgroup(int dir_fd, char *buf, size_t size)
+{
+	return read_note(dir_fd, "cgroup", buf, size);
+}
+
+int state_noted_unit(int dir_fd, char *buf, size_t size)
+{
+	return read_note(dir_fd, "unit", buf, size);
 }
 
 int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
@@ -230,7 +247,7 @@ int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
 int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err)
 {
 	static const char *const files[] = { STATE_EXEC_FIFO, STATE_STATUS_FIFO, "config.json",
-					     ".state.json.tmp", "cgroup", STATE_CGROUP_NEXT, GROUP_RECORD,
+					     ".state.json.tmp", "cgroup", "unit", STATE_CGROUP_NEXT, GROUP_RECORD,
 					     "." GROUP_RECORD ".tmp", OOM_RECORD, "." OOM_RECORD ".tmp",
 					     STATE_NOTIFY_DIR "/notify.sock" };
 	char path[PATH_MAX];

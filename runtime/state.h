@@ -7,6 +7,7 @@
  *	<root>/<id>/            0700; making it reserves the id; flock()ed by whoever changes the container
  *	<root>/<id>/cgroup      symlink whose text is the cgroup's path: written before the cgroup is made, so
  *	                        that a crash at any later moment leaves enough to find and kill everything
+ *	<root>/<id>/unit        likewise the name of systemd's unit, when systemd makes the cgroup
  *	<root>/<id>/config.json the bundle's config as it was at create (runtime.md Lifecycle: later edits change nothing)
  *	<root>/<id>/state.json  written once, by rename, when init has been built and verified
  *	<root>/<id>/exec.fifo   present while created: start writes one byte
@@ -52,6 +53,7 @@ struct rt_state {
 	int64_t boot_time;        /* of the boot that pidfd_id belongs to, seconds; see state.c */
 	const char *cgroup_dir;   /* absolute directory of the leaf */
 	const char *cgroup;       /* path in the v2 tree */
+	const char *unit;         /* of systemd's whose cgroup it is; NULL or "": none */
 	unsigned ns_kinds;        /* ns_kinds() */
 	bool has_hooks;           /* config.json has poststart, startContainer or poststop hooks */
 	const char *keyring;      /* name of the session keyring, "" with --no-new-keyring */
@@ -96,11 +98,13 @@ int state_lock_again(int dir_fd, const char *id, struct error *err);
 
 /* Notes the cgroup before it exists, and the config as it is now. */
 int state_note_cgroup(int dir_fd, const char *path, struct error *err);
+int state_note_unit(int dir_fd, const char *unit, struct error *err);
 int state_note_config(int dir_fd, const struct spec *spec, struct error *err);
 /* After a move: another note in the place of the old one, at once. */
 int state_note_other_cgroup(int dir_fd, const char *path, struct error *err);
 /* The noted cgroup path, for a container that never got a state.json. -ENOENT. */
 int state_noted_cgroup(int dir_fd, char *buf, size_t size);
+int state_noted_unit(int dir_fd, char *buf, size_t size);
 
 int state_save(int dir_fd, const struct rt_state *state, struct error *err);
 

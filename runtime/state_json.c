@@ -61,6 +61,8 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 	json_w_str(&w, "program", s->program);
 	json_w_str(&w, "cgroup", s->cgroup);
 	json_w_str(&w, "cgroupDir", s->cgroup_dir);
+	if (s->unit && s->unit[0])
+		json_w_str(&w, "unit", s->unit);
 	json_w_uint(&w, "namespaces", s->ns_kinds);
 	if (s->has_hooks)
 		json_w_bool(&w, "hooks", true);
@@ -161,6 +163,7 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 		.program = member_text(doc, "program"),
 		.cgroup = member_text(doc, "cgroup"),
 		.cgroup_dir = member_text(doc, "cgroupDir"),
+		.unit = member_text(doc, "unit"),
 		.pid = (pid_t)member_uint(doc, "pid"),
 		.start_time = member_uint(doc, "startTime"),
 		.pidfd_id = member_uint(doc, "pidfdId"),

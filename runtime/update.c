@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "runtime/cgroup_driver.h"
 #include "runtime/group.h"
 #include "runtime/resources.h"
+#include "runtime/shared.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
@@ -23,9 +25,7 @@ static int write_limits(const struct rt_context *ctx, const struct rt_state *sta
 	if (r < 0)
 		return r;
 
-	auto_close int fd = state_open_cgroup(state, err);
-
-	return fd < 0 ? fd : cg_apply(fd, &plan, err);
+	return cgroup_update(state, &plan, err);
 }
 
 int rt_update(const struct rt_context *ctx, const char *id, const struct spec_resources *res,
@@ -44,6 +44,8 @@ int rt_update(const struct rt_context *ctx, const char *id, const struct spec_re
 
 	if (r == -ENOENT || (r == 0 && state_status(ctx, dir_fd, &state) == RT_STOPPED))
 		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
+	if (r == 0 && state.unit[0])
+		r = shared_for_systemd(ctx, err);
 	if (r == 0)
 		r = state_load_config(dir_fd, &a, &spec, err);
 	if (r == 0)

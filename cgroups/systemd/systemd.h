@@ -146,5 +146,5 @@ int unit_set(struct unit_manager *m, const char *unit, const struct unit_plan *p
 /* Stops the unit, waits for that, and clears a failure it may have ended with. None there is success. */
 int unit_stop(struct unit_manager *m, const char *unit, struct error *err);
 
-/* Was the unit made for the container of this id? false also when there is none. */
-bool unit_is_of(struct unit_manager *m, const char *unit, const char *id);
+/* Is there a unit of that name that was made for something else than the container of this id? */
+bool unit_is_foreign(struct unit_manager *m, const char *unit, const char *id);

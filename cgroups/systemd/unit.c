@@ -291,9 +291,9 @@ int unit_stop(struct unit_manager *m, const char *unit, struct error *err)
 	return r;
 }
 
-bool unit_is_of(struct unit_manager *m, const char *unit, const char *id)
+bool unit_is_foreign(struct unit_manager *m, const char *unit, const char *id)
 {
-	static const char description[] = "bulkhead container ";
+	static struct arena a = ARENA_INIT;
 	sd_bus_error e = { NULL, NULL, 0 };
 	auto_free char *path = NULL;
 	auto_free char *text = NULL;
@@ -302,6 +302,6 @@ bool unit_is_of(struct unit_manager *m, const char *unit, const char *id)
 	if (r >= 0)
 		r = m->lib.bus_get_property_string(m->bus, MANAGER_NAME, path, UNIT_INTERFACE, "Description", &e, &text);
 	m->lib.error_free(&e);
-	return r >= 0 && strncmp(text, description, sizeof(description) - 1) == 0 &&
-	       strcmp(text + sizeof(description) - 1, id) == 0;
+	/* A unit that is not there is described by its name. */
+	return r >= 0 && strcmp(text, unit) != 0 && strcmp(text, unit_description(id, &a)) != 0;
 }
