@@ -47,6 +47,7 @@ struct build {
 	char cgroup[PATH_MAX];
 	bool cgroup_made;
 	struct cgroup_unit unit;    /* with systemd as the driver */
+	int group_lock;             /* of the CPU group, until the cgroup has its limits; -1 */
 	int cgroup_fd;
 	int state_dir;
 	bool reserved;
@@ -61,7 +62,7 @@ struct build {
 #define BUILD_INIT \
 	{ .launch = LAUNCH_INIT, .cgroup_fd = -1, .state_dir = -1, .notify_dir_fd = -1, \
 	  .console_master = -1, .child_stdio = { -1, -1, -1 }, .host = { .root_fd = -1 }, \
-	  .unit = CGROUP_UNIT_INIT }
+	  .unit = CGROUP_UNIT_INIT, .group_lock = -1 }
 
 int build_plan(struct build *b, struct error *err);
 int build_reserve(struct build *b, struct error *err);

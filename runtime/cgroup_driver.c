@@ -62,7 +62,7 @@ int cgroup_locate(struct build *b, struct error *err)
 
 	const char *units = b->ctx->systemd_cgroup ? arena_strdup(b->arena, b->cgroup) : NULL;
 
-	r = group_enter(b->ctx, &b->host, b->opt, b->spec, b->cgroup, sizeof(b->cgroup), err);
+	r = group_enter(b->ctx, &b->host, b->opt, b->spec, b->cgroup, sizeof(b->cgroup), &b->group_lock, err);
 	if (r == 0 && units && strcmp(units, b->cgroup) != 0) {
 		r = error_rule(err, ENOTSUP, "the systemd cgroup driver puts the container into a slice, not into a CPU group");
 		error_at(err, "/linux/cgroupsPath");
@@ -126,6 +126,9 @@ int cgroup_make(struct build *b, struct error *err)
 		if (r >= 0)
 			r = cg_apply(b->cgroup_fd, &b->cg, err);
 	}
+	/* The child would hold it, too. */
+	if (b->group_lock >= 0)
+		close(TAKE_FD(b->group_lock));
 	return r < 0 ? error_wrap(err, r, "cannot set up cgroup %s", b->cgroup) : 0;
 }
 

@@ -138,7 +138,7 @@ static int no_group(const struct group_place *at, const char *name, struct error
 }
 
 /*
- * Opens the group a leaf would be in. A directory that is none is another container's, which has an engine of its own
+ * Opens and locks the group a leaf would be in. A directory that is none is another container's, which has an engine of its own
  * inside, or somebody's by hand: what is below it is in the nearest group above. *name becomes that one's.
  */
 static int open_group(const struct group_place *at, char *name, struct error *err)
@@ -146,7 +146,7 @@ static int open_group(const struct group_place *at, char *name, struct error *er
 	struct cpg cpg = at->cpg;
 
 	for (;;) {
-		int fd = cpg_open(&cpg, name, false, err);
+		int fd = cpg_open(&cpg, name, true, err);
 		char *slash = strrchr(name, '/');
 
 		if (fd == -ENOENT)
@@ -198,7 +198,7 @@ static int check_leaf(const struct group_place *at, const char *path, struct err
 }
 
 int group_enter(const struct rt_context *ctx, struct cg_host *host, const struct rt_create_options *opt,
-		const struct spec *spec, char *path, size_t size, struct error *err)
+		const struct spec *spec, char *path, size_t size, int *ret_lock, struct error *err)
 {
 	struct group_place at;
 	const char *wish;
@@ -224,7 +224,11 @@ int group_enter(const struct rt_context *ctx, struct cg_host *host, const struct
 		return r;
 	}
 	r = check_leaf(&at, path, err);
-	return r < 0 ? r : group_admits(&at, name, spec->linux_.resources, spec, NULL, err);
+	if (r == 0)
+		r = group_admits(&at, name, spec->linux_.resources, spec, NULL, err);
+	if (r == 0)
+		*ret_lock = TAKE_FD(fd);
+	return r;
 }
 
 int group_still_admits(const struct rt_context *ctx, const struct rt_state *state, const struct spec_resources *res,

@@ -28,10 +28,12 @@ const char *group_of(const struct rt_context *ctx, const char *cgroup, char *buf
 /*
  * Where a new container goes. path holds what cgroupsPath (or its absence) says, and the leaf in the group when
  * --cpu-group or the annotation names one. Then, for a leaf below the base: the group is there, is not frozen and
- * admits the container (cpg_admit()), and the leaf is no group itself.
+ * admits the container (cpg_admit()), and the leaf is no group itself. *ret_lock: the group's directory with its lock,
+ * to be kept until the leaf has its limits, so that the group stays and nobody else is admitted on the same numbers; -1
+ * outside of the base.
  */
 int group_enter(const struct rt_context *ctx, struct cg_host *host, const struct rt_create_options *opt,
-		const struct spec *spec, char *path, size_t size, struct error *err);
+		const struct spec *spec, char *path, size_t size, int *ret_lock, struct error *err);
 
 /* May a container of these resources be in this group? leaf: where it is now, or NULL. */
 int group_admits(const struct group_place *at, const char *name, const struct spec_resources *res,

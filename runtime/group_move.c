@@ -23,13 +23,12 @@
 static int check_status(const struct group_mover *m, struct error *err)
 {
 	enum rt_status status = state_status(m->ctx, m->dir_fd, &m->state);
-	size_t n = strlen(m->state.cgroup);
 
 	if (status == RT_STOPPED)
 		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
-	if (n > 6 && strcmp(m->state.cgroup + n - 6, ".scope") == 0) {
+	if (m->state.unit && m->state.unit[0]) {
 		int r = error_rule(err, ENOTSUP, "container \"%s\" is in a scope of systemd's (%s), which cannot change its slice",
-				   m->id, strrchr(m->state.cgroup, '/') ? strrchr(m->state.cgroup, '/') + 1 : m->state.cgroup);
+				   m->id, m->state.unit);
 
 		error_hint(err, "create it in the right slice, or without --systemd-cgroup");
 		return r;

@@ -33,7 +33,11 @@ static int enter(const struct asked *q, char *path, size_t size, struct error *e
 
 	spec.linux_.cgroups_path = q->cgroups_path;
 	snprintf(path, size, "%s", q->path);
-	return group_enter(&ctx, &closed, &opt, &spec, path, size, err);
+	int lock = -1;
+	int r = group_enter(&ctx, &closed, &opt, &spec, path, size, &lock, err);
+
+	cr_expect_eq(lock, -1, "nothing can be locked here");
+	return r;
 }
 
 Test(group, a_path_outside_the_base_is_in_no_group)
