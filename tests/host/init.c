@@ -261,6 +261,7 @@ static void furnish(const struct job *job)
 	try_mount("bpf", "/sys/fs/bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700");
 	try_mount("securityfs", "/sys/kernel/security", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	mkdir("/run/lock", 01777);
+	mkdir(HOME_DIR, 0755); /* also how a test knows where it is */
 	sethostname("testhost", strlen("testhost"));
 	if (job->disk) {
 		mkdir("/run/scratch", 0755);
@@ -374,7 +375,6 @@ __attribute__((noreturn)) static void start_systemd(const struct job *job, const
 	/* Debian's empties /tmp at a boot; a directory that is written through may be below it. */
 	mkdir("/etc/tmpfiles.d", 0755);
 	spill("/etc/tmpfiles.d/tmp.conf", 0644, "", 0);
-	mkdir(HOME_DIR, 0755);
 	spill(HOME_DIR "/init", 0755, self, self_size);
 	spill(HOME_DIR "/job", 0600, text, text_size);
 	spill("/etc/systemd/system/bulkhead-host.target", 0644, target, strlen(target));

@@ -11,6 +11,8 @@ import subprocess
 import termios
 import time
 
+from case import PATIENCE
+
 
 class ConsoleSocket:
     """What an engine's shim is for --console-socket: takes one message with the master's descriptor."""

@@ -126,6 +126,19 @@ def _program(name):
     return shutil.which(name) is not None
 
 
+@functools.lru_cache(None)
+def _disposable_host():
+    """Can this machine boot the disposable host? That one cannot: emulation within emulation ends never."""
+    setup = os.path.join(os.path.dirname(__file__), "../host/setup")
+    return not is_disposable() and subprocess.run([setup], stdin=subprocess.DEVNULL, capture_output=True,
+                                                  check=False).returncode == 0
+
+
+def is_disposable():
+    """Are we on it?"""
+    return os.path.isdir("/run/bulkhead-host")
+
+
 FEATURES = {
     "x86-64": lambda: os.uname().machine == "x86_64",
     "root": lambda: os.geteuid() == 0,
@@ -157,6 +170,7 @@ FEATURES = {
     "containerd": lambda: _program("containerd") and _program("ctr"),
     "podman": lambda: _program("podman") and _program("conmon"),
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
+    "disposable host": _disposable_host,
     "veth": _veth,
     "bridges with address translation": _bridge,
 }
