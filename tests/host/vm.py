@@ -58,6 +58,7 @@ class Options:
         self.memory = None      # MiB; None is a part of what the machine has
         self.cpus = 2
         self.timeout = 600      # seconds
+        self.append = ""        # words for the kernel's command line
         self.kernel = None      # stock, built or a file; None is the best there is
         self.write = str(TOP)
         self.show = []          # directories below /tmp or /run that are to be seen there, read-only
@@ -241,7 +242,7 @@ class Machine:
     def _arguments(self, kernel, initramfs, disk):
         options = self.options
         append = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "random.trust_cpu=1",
-                  "cgroup_no_v1=all", "no_timer_check", "rdinit=/init", *([] if options.verbose else ["quiet"])]
+                  "cgroup_no_v1=all", "no_timer_check", "rdinit=/init", "apparmor=0", *([] if options.verbose else ["quiet"]), options.append]
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-M", "q35,memory-backend=memory", "-accel", "tcg,thread=multi,tb-size=512",
                 "-cpu", "max,-la57", "-smp", str(options.cpus), "-m", str(options.memory or default_memory()),
@@ -292,7 +293,7 @@ class Machine:
                     while data := self.streams[name].more():
                         write(data)
                 if not ended and time.monotonic() > end:
-                    raise TimedOut(f"the command did not end within {self.options.timeout} s", self.console.text(),
+                    raise TimedOut(f"the command did not end within {self.options.timeout:g} s", self.console.text(),
                                    self.has_started)
         finally:
             os.close(fd)

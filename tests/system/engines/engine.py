@@ -93,7 +93,9 @@ class Docker(Engine):
     def daemons(self):
         d = self.directory
         self.client = ["docker", "-H", "unix:///run/docker.sock"]
-        network = ["--bridge", "none", "--iptables=false"] if host.lacks(self.network) else ["--userland-proxy=true"]
+        # The disposable host could have a network too, but its rules alone would take ten seconds to write.
+        no_network = host.is_disposable() or host.lacks(self.network)
+        network = ["--bridge", "none", "--iptables=false"] if no_network else ["--userland-proxy=true"]
         return {"dockerd.log": [
             "dockerd", "--host", "unix:///run/docker.sock", "--data-root", f"{d}/data", "--exec-root", "/run/docker",
             "--pidfile", "/run/docker.pid", "--storage-driver", "overlay2", "--cgroup-parent", self.parent,
