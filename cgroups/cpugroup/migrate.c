@@ -189,9 +189,13 @@ static int open_to(struct mig *m, struct error *err)
 		return error_set(err, -m->to_fd, "open cgroup /%s", m->move->to);
 	else
 		r = take_existing(m, err);
-	if (m->to_fd < 0)
-		return m->to_fd;
-	return r < 0 ? r : check_controllers(m, need, err);
+	if (r < 0) {
+		/* Not ours: nothing in it is to be moved or removed. */
+		close(m->to_fd);
+		m->to_fd = -1;
+		return r;
+	}
+	return m->to_fd < 0 ? m->to_fd : check_controllers(m, need, err);
 }
 
 /* Empty, it is frozen by the write: there is nobody to wait for. */
@@ -207,10 +211,24 @@ static int step(const struct mig *m, enum cpg_move_step which, struct error *err
 	return m->move->step ? m->move->step(which, m->move->data, err) : 0;
 }
 
+static int mark(const struct mig *m, struct error *err)
+{
+	if (fsetxattr(m->to_fd, MIG_XATTR_MOVE, m->move->from, strlen(m->move->from), 0) == 0)
+		return 0;
+
+	int r = error_set(err, errno, "mark the cgroup as the target of a move");
+
+	if (errno == ENOTSUP)
+		error_hint(err, "moving needs a kernel of 5.7 or later: before, cgroups had no extended attributes");
+	return r;
+}
+
 static int prepare(struct mig *m, struct error *err)
 {
 	int r = open_to(m, err);
 
+	if (r == 0)
+		r = mark(m, err);
 	if (r == 0)
 		r = freeze_empty(m->to_fd, err);
 	if (r == 0)
@@ -280,6 +298,7 @@ static int drop_to(struct mig *m, struct error *err)
 		int r = mig_clear(m->to_fd, err);
 
 		cg_write_text(m->to_fd, "cgroup.freeze", "0");
+		fremovexattr(m->to_fd, MIG_XATTR_MOVE);
 		return r;
 	}
 	return cg_remove(m->cpg->host, m->move->to, m->timeout_ms, err);

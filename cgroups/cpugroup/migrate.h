@@ -36,6 +36,8 @@ struct mig {
 	size_t moved;
 };
 
+/* On `to` from its beginning to the end of the move: without it a repair leaves what is there alone. */
+#define MIG_XATTR_MOVE "user.bulkhead.move"
 /* Where a sub-cgroup's threads were is written on its counterpart in `to`, for a repair. */
 #define MIG_XATTR_THREADS "user.bulkhead.threads"
 

@@ -21,15 +21,29 @@ static int open_if_there(const struct mig *m, const char *path, int *ret, struct
 	return *ret < 0 && *ret != -ENOENT ? error_set(err, -*ret, "open cgroup /%s", path) : 0;
 }
 
+static bool has_mark(int fd, const char *name)
+{
+	return fd >= 0 && fgetxattr(fd, name, NULL, 0) >= 0;
+}
+
 static enum place where(const struct mig *m)
 {
+	if (m->from_fd < 0)
+		return AT_TO;
+	if (m->to_fd < 0)
+		return AT_FROM;
+
 	bool in_from = cg_is_populated(m->from_fd) == 1;
 	bool in_to = cg_is_populated(m->to_fd) == 1;
+	bool was_left = !in_from && has_mark(m->from_fd, CPG_XATTR_RESIDUAL);
 
+	/* Not begun, or a target that was refused because somebody else has it. Or all done, and the old leaf kept. */
+	if (!has_mark(m->to_fd, MIG_XATTR_MOVE))
+		return was_left ? AT_TO : AT_FROM;
 	if (in_to)
 		return !in_from || !mig_is_freezing(m->to_fd) ? AT_TO : AT_FROM;
-	/* Nobody anywhere: they have ended. The mark is made after the last step. */
-	return !in_from && fgetxattr(m->from_fd, CPG_XATTR_RESIDUAL, NULL, 0) >= 0 ? AT_TO : AT_FROM;
+	/* Nobody anywhere: they have ended. */
+	return was_left ? AT_TO : AT_FROM;
 }
 
 static int finish(struct mig *m, struct error *err)
@@ -52,6 +66,23 @@ static int finish(struct mig *m, struct error *err)
 	return 0;
 }
 
+/* What is to become of `to` when they stay in `from`. */
+static void forgo(struct mig *m)
+{
+	if (m->to_fd < 0)
+		return;
+	if (has_mark(m->to_fd, MIG_XATTR_MOVE)) {
+		/* One that an earlier move left behind stays that. */
+		m->made = !has_mark(m->to_fd, CPG_XATTR_RESIDUAL);
+		return;
+	}
+	/* Perhaps made and not marked yet: then it is empty and goes. Anything else refuses. */
+	if (!has_mark(m->to_fd, CPG_XATTR_RESIDUAL) && !has_mark(m->to_fd, CPG_XATTR))
+		unlinkat(m->cpg->host->root_fd, m->move->to, AT_REMOVEDIR);
+	close(m->to_fd);
+	m->to_fd = -1;
+}
+
 static int repair(struct mig *m, bool *ret_moved, struct error *err)
 {
 	int r = open_if_there(m, m->move->from, &m->from_fd, err);
@@ -68,7 +99,7 @@ static int repair(struct mig *m, bool *ret_moved, struct error *err)
 			return r;
 	}
 
-	enum place place = m->from_fd < 0 ? AT_TO : m->to_fd < 0 ? AT_FROM : where(m);
+	enum place place = where(m);
 
 	if (m->from_fd < 0) {
 		r = mig_put_threads(m, m->to_fd, err);
@@ -80,8 +111,7 @@ static int repair(struct mig *m, bool *ret_moved, struct error *err)
 	} else if (place == AT_TO) {
 		r = finish(m, err);
 	} else {
-		/* One that an earlier move left behind keeps its mark until the end of the next. */
-		m->made = m->to_fd >= 0 && fgetxattr(m->to_fd, CPG_XATTR_RESIDUAL, NULL, 0) < 0;
+		forgo(m);
 		r = mig_undo(m, err);
 	}
 	if (r == 0)

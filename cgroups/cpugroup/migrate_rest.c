@@ -114,4 +114,5 @@ void mig_unmark(struct mig *m)
 	}
 	if (m->was_residual)
 		fremovexattr(m->to_fd, CPG_XATTR_RESIDUAL);
+	fremovexattr(m->to_fd, MIG_XATTR_MOVE);
 }

@@ -74,7 +74,8 @@ static int copy_attributes(int from_fd, int to_fd, struct arena *a, struct error
 	for (const char *name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
 		if (strncmp(name, "user.", 5) != 0 && strncmp(name, "trusted.", 8) != 0)
 			continue;
-		if (strcmp(name, CPG_XATTR_RESIDUAL) == 0 || strcmp(name, MIG_XATTR_THREADS) == 0)
+		if (strcmp(name, CPG_XATTR_RESIDUAL) == 0 || strcmp(name, MIG_XATTR_THREADS) == 0 ||
+		    strcmp(name, MIG_XATTR_MOVE) == 0)
 			continue;
 
 		ssize_t size = fgetxattr(from_fd, name, NULL, 0);
