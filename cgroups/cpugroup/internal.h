@@ -57,6 +57,8 @@ int cpg_is_group(int dir_fd);
 int cpg_attr_read(int dir_fd, const char *path, struct arena *a, struct cpg_attr *ret, struct error *err);
 /* One setxattr: the whole attribute or nothing. */
 int cpg_attr_write(int dir_fd, const char *path, const struct cpg_attr *attr, struct error *err);
+/* A new group's uuid and time. */
+void cpg_attr_new(struct arena *a, struct cpg_attr *ret);
 int cpg_attr_remove(int dir_fd, const char *path, struct error *err);
 
 /* ---- numbers (cap.c, class.c, pure) ---- */
@@ -165,6 +167,9 @@ size_t cpg_values(const struct cpg_policy *p, const char *mems, uint64_t quota_u
 		  struct arena *a, struct cpg_value ret[CPG_VALUES_MAX]);
 /* Does the file say what is wanted, in its own terms (a list spelled otherwise, pages)? */
 bool cpg_value_holds(const char *file, const char *wanted, const char *now);
+
+/* "cap 50% -> 75%, reserve - -> 1.5"; "" when they say the same. (diff.c) */
+const char *cpg_policy_diff(const struct cpg_policy *from, const struct cpg_policy *to, struct arena *a);
 
 /* ---- writes that can be taken back (journal.c) ---- */
 

@@ -89,14 +89,15 @@ int cpg_open(struct cpg *cpg, const char *name, bool locked, struct error *err)
 			return error_rule(err, ENOENT, "there is no CPU group \"%s\" (cgroup /%s)", name, path);
 		if (fd < 0)
 			return error_set(err, -fd, "open CPU group \"%s\" (cgroup /%s)", name, path);
-		if (locked) {
+		r = cpg_is_group(fd);
+		if (r == 1 && locked) {
 			r = cpg_lock(fd, CPG_LOCK_EXCLUSIVE, path, err);
 			if (r < 0)
 				return r;
 			if (!is_still(cpg, fd, path) && tries < 4)
 				continue;
+			r = cpg_is_group(fd);
 		}
-		r = cpg_is_group(fd);
 		if (r == 1)
 			return TAKE_FD(fd);
 		if (r < 0)

@@ -69,6 +69,14 @@ static void read_files(struct walk *w, int fd, struct cpg_node *n)
 	cpg_parse_cpu_max(cpg_text(fd, "cpu.max", w->a), &n->quota_us, &n->period_us);
 }
 
+static void warn(const struct log *log, const struct error *e)
+{
+	char text[512];
+
+	error_line(e, text, sizeof(text));
+	log_warn(log, "%s", text);
+}
+
 static int add_children(struct walk *w, int fd, size_t at, unsigned depth, struct error *err)
 {
 	const char **names;
@@ -87,10 +95,13 @@ static int add_children(struct walk *w, int fd, size_t at, unsigned depth, struc
 
 		const char *path = arena_printf(w->a, "%s/%s", w->v[at].path, names[i]);
 
-		r = cpg_attr_read(child, path, w->a, &attr, err);
+		/* One attribute that nobody understands must not stand in the way of all other groups. */
+		struct error damage = ERROR_INIT;
+
+		r = cpg_attr_read(child, path, w->a, &attr, &damage);
 		if (r < 0)
-			return r;
-		if (r == 0)
+			warn(w->cpg->log, &damage);
+		if (r <= 0)
 			continue;
 
 		struct cpg_node *node = add(w);
