@@ -177,7 +177,7 @@ const char *cli_nearest_verb(const struct cli_verb *of, const char *name)
 	for (size_t i = 0; i < n; i++) {
 		unsigned d = distance(name, verbs[i].name);
 
-		if (d < least && d < strlen(name)) {
+		if (d < least && 2ul * d <= strlen(name)) {
 			least = d;
 			nearest = verbs[i].name;
 		}

@@ -126,7 +126,7 @@ static const struct cli_option update_options[] = {
 static const struct cli_option top_options[] = {
 	{ "interval", NULL, CLI_TEXT, "DURATION", "time between screens (default: 2s)", 0 },
 	{ "sort", "s", CLI_CHOICE, "cpu|throttled|pressure|memory|name",
-	  "order of groups and of members (default: name)", 0 },
+	  "order of groups and of members (default: cpu)", 0 },
 	{ "format", "f", CLI_CHOICE, "screen|json|prom", "form of the output (default: screen)", 0 },
 	{ "once", NULL, CLI_FLAG, NULL, "print one screen and end", 0 },
 	{ "count", "n", CLI_NUMBER, "N", "end after N screens", 0 },

@@ -22,7 +22,7 @@
 	{ "idle", NULL, CLI_FLAG, NULL, "run only when nothing else wants the CPU", 0 }, \
 	{ "class", NULL, CLI_CHOICE, "realtime|high|normal|low|idle", "the same as a word", 0 }, \
 	{ "exclusive", NULL, CLI_CHOICE, "none|root|isolated", \
-	  "take the CPUs away from everybody else; isolated: without load balancing", 0 }, \
+	  "take the CPUs from everybody else; isolated: no load balancing", 0 }, \
 	{ "uclamp-min", NULL, CLI_TEXT, "PERCENT", "least CPU frequency to ask for", 0 }, \
 	{ "uclamp-max", NULL, CLI_TEXT, "PERCENT", "highest CPU frequency to ask for", 0 }, \
 	{ "reserve", NULL, CLI_TEXT, "CPUS", "CPU time promised to the group, such as 1.5", 0 }, \

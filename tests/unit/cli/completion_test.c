@@ -12,6 +12,19 @@
 static void (*const scripts[])(struct buf *) = { cli_completion_bash, cli_completion_zsh,
 						 cli_completion_fish };
 
+static void expect_known(size_t s, const char *script, const struct cli_verb *verb)
+{
+	cr_expect(strstr(script, verb->name), "script %zu: %s", s, verb->name);
+	for (size_t k = 0; k < verb->n_options; k++) {
+		const struct cli_option *o = &verb->options[k];
+		char word[64];
+
+		snprintf(word, sizeof(word), s == 2 ? "-l %s " : "--%s", o->name);
+		if (!(o->flags & (OPT_HIDDEN | OPT_OBSOLETE)))
+			cr_expect(strstr(script, word), "script %zu: %s %s", s, verb->name, word);
+	}
+}
+
 Test(cli_completion, each_script_knows_each_command_and_option)
 {
 	size_t n;
@@ -22,18 +35,9 @@ Test(cli_completion, each_script_knows_each_command_and_option)
 
 		scripts[s](&out);
 		for (size_t i = 0; i < n; i++) {
-			if (!(verbs[i].flags & VERB_HIDDEN))
-				cr_expect(strstr(out.data, verbs[i].name), "script %zu: %s", s,
-					  verbs[i].name);
-			for (size_t k = 0; k < verbs[i].n_options; k++) {
-				const struct cli_option *o = &verbs[i].options[k];
-				char word[64];
-
-				snprintf(word, sizeof(word), s == 2 ? "-l %s " : "--%s", o->name);
-				if (!(o->flags & (OPT_HIDDEN | OPT_OBSOLETE)))
-					cr_expect(strstr(out.data, word), "script %zu: %s %s", s,
-						  verbs[i].name, word);
-			}
+			expect_known(s, out.data, &verbs[i]);
+			for (size_t k = 0; k < verbs[i].n_subs; k++)
+				expect_known(s, out.data, &verbs[i].subs[k]);
 		}
 		cr_expect(strstr(out.data, "list -q"), "script %zu completes ids", s);
 		cr_expect_null(strstr(out.data, "kernel-memory"), "script %zu", s);
@@ -42,13 +46,40 @@ Test(cli_completion, each_script_knows_each_command_and_option)
 
 Test(cli_completion, operands_are_told_apart)
 {
-	cr_expect_eq(cli_completion_operand(cli_verb_find("state")), OPERAND_ID);
-	cr_expect_eq(cli_completion_operand(cli_verb_find("kill")), OPERAND_ID);
-	cr_expect_eq(cli_completion_operand(cli_verb_find("create")), OPERAND_NEW_ID);
-	cr_expect_eq(cli_completion_operand(cli_verb_find("run")), OPERAND_NEW_ID);
-	cr_expect_eq(cli_completion_operand(cli_verb_find("help")), OPERAND_COMMAND);
-	cr_expect_eq(cli_completion_operand(cli_verb_find("completion")), OPERAND_WORDS);
-	cr_expect_eq(cli_completion_operand(cli_verb_find("list")), OPERAND_NONE);
+	static const struct {
+		const char *verb, *sub;
+		unsigned position;
+		enum completion_operand operand;
+	} rows[] = {
+		{ "state", NULL, 0, OPERAND_ID },
+		{ "kill", NULL, 0, OPERAND_ID },
+		{ "kill", NULL, 1, OPERAND_OTHER },
+		{ "exec", NULL, 1, OPERAND_OTHER },
+		{ "create", NULL, 0, OPERAND_NEW_ID },
+		{ "run", NULL, 0, OPERAND_NEW_ID },
+		{ "help", NULL, 0, OPERAND_COMMAND },
+		{ "completion", NULL, 0, OPERAND_WORDS },
+		{ "list", NULL, 0, OPERAND_NONE },
+		{ "top", NULL, 0, OPERAND_GROUP },
+		{ "top", NULL, 1, OPERAND_NONE },
+		{ "cpugroup", NULL, 0, OPERAND_OTHER },
+		{ "cpugroup", "show", 0, OPERAND_GROUP },
+		{ "cpugroup", "move", 0, OPERAND_ID },
+		{ "cpugroup", "move", 1, OPERAND_GROUP },
+		{ "cpugroup", "move", 2, OPERAND_NONE },
+		{ "cpugroup", "delete", 3, OPERAND_GROUP },
+		{ "cpugroup", "apply", 0, OPERAND_FILE },
+		{ "cpugroup", "repair", 0, OPERAND_ID },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct cli_verb *verb = cli_verb_find(rows[i].verb);
+
+		if (rows[i].sub)
+			verb = cli_sub_find(verb, rows[i].sub);
+		cr_expect_eq(cli_completion_operand(verb, rows[i].position), rows[i].operand, "%s %s %u",
+			     rows[i].verb, rows[i].sub ? rows[i].sub : "", rows[i].position);
+	}
 }
 
 /* What bash offers after these words; a bulkhead that lists two ids stands in for the real one. */
@@ -66,7 +97,9 @@ static const char *offered(const char *words)
 	close(fd);
 	snprintf(command, sizeof(command),
 		 "bash -c 'bulkhead() { [ \"$*\" = \"--root /r list -q\" ] && echo db; "
-		 "[ \"$*\" = \"list -q\" ] && echo web worker; }; "
+		 "[ \"$*\" = \"list -q\" ] && echo web worker; "
+		 "[ \"$*\" = \"cpugroup list -q\" ] && echo gold gold/batch; "
+		 "[ \"$*\" = \"--cpu-group-base /g cpugroup list -q\" ] && echo iron; }; "
 		 "source %s; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _bulkhead; "
 		 "echo \"${COMPREPLY[*]}\"'",
 		 name, words);
@@ -99,6 +132,18 @@ Test(cli_completion, bash_offers_what_can_stand_there)
 		{ "bulkhead completion z", "zsh" },
 		{ "bulkhead help feat", "features" },
 		{ "bulkhead --isol", "--isolation" },
+		{ "bulkhead cpug", "cpugroup" },
+		{ "bulkhead cpugroup s", "set show stop stats" },
+		{ "bulkhead cpugroup show g", "gold gold/batch" },
+		{ "bulkhead --cpu-group-base /g cpugroup show \"\"", "iron" },
+		{ "bulkhead cpugroup move \"\"", "web worker gold gold/batch" },
+		{ "bulkhead cpugroup move web gold/", "gold/batch" },
+		{ "bulkhead cpugroup create --over", "--overcommit --over-parent" },
+		{ "bulkhead cpugroup create --exclusive \"\"", "none root isolated" },
+		{ "bulkhead cpugroup stats -f p", "prom" },
+		{ "bulkhead create --cons", "--console-socket" },
+		{ "bulkhead top go", "gold gold/batch" },
+		{ "bulkhead help cpugroup mo", "move" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -31,6 +31,21 @@ Test(cli_help, each_command_introduces_itself)
 	}
 }
 
+Test(cli_help, a_command_below_another_is_called_by_both_names)
+{
+	const struct cli_verb *verb = cli_verb_find("cpugroup");
+	auto_buf struct buf out = BUF_INIT;
+	auto_buf struct buf sub = BUF_INIT;
+
+	cli_help_verb(&out, verb);
+	for (size_t i = 0; i < verb->n_subs; i++)
+		cr_expect(strstr(out.data, verb->subs[i].brief), "%s", verb->subs[i].name);
+	cli_help_verb(&sub, cli_sub_find(verb, "move"));
+	cr_expect(strstr(sub.data, "   bulkhead cpugroup move - move "), "%s", sub.data);
+	cr_expect(strstr(sub.data, "\n   bulkhead cpugroup move [command options] ID GROUP\n"), "%s",
+		  sub.data);
+}
+
 Test(cli_help, it_lists_what_is_not_hidden_and_nothing_else)
 {
 	size_t n;
@@ -61,8 +76,11 @@ Test(cli_help, its_lines_fit_a_terminal)
 	auto_buf struct buf out = BUF_INIT;
 
 	cli_help_program(&out);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		cli_help_verb(&out, &verbs[i]);
+		for (size_t k = 0; k < verbs[i].n_subs; k++)
+			cli_help_verb(&out, &verbs[i].subs[k]);
+	}
 	for (const char *line = out.data; *line;) {
 		size_t len = strcspn(line, "\n");
 
@@ -73,10 +91,12 @@ Test(cli_help, its_lines_fit_a_terminal)
 
 Test(cli_help, a_mistyped_command_is_recognised)
 {
-	cr_expect_str_eq(cli_nearest_verb("strat"), "start");
-	cr_expect_str_eq(cli_nearest_verb("lst"), "list");
-	cr_expect_str_eq(cli_nearest_verb("deleet"), "delete");
-	cr_expect_null(cli_nearest_verb("frobnicate"));
-	cr_expect_null(cli_nearest_verb("x"));
-	cr_expect_null(cli_nearest_verb("a-word-that-is-longer-than-any-command"));
+	cr_expect_str_eq(cli_nearest_verb(NULL, "strat"), "start");
+	cr_expect_str_eq(cli_nearest_verb(NULL, "lst"), "list");
+	cr_expect_str_eq(cli_nearest_verb(NULL, "deleet"), "delete");
+	cr_expect_null(cli_nearest_verb(NULL, "frobnicate"));
+	cr_expect_null(cli_nearest_verb(NULL, "x"));
+	cr_expect_str_eq(cli_nearest_verb(cli_verb_find("cpugroup"), "membres"), "members");
+	cr_expect_null(cli_nearest_verb(cli_verb_find("cpugroup"), "checkpoint"));
+	cr_expect_null(cli_nearest_verb(NULL, "a-word-that-is-longer-than-any-command"));
 }

@@ -29,8 +29,12 @@ Test(cli_options, each_option_is_named_once_and_explained)
 
 	const struct cli_verb *verbs = cli_verbs(&n);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		expect_table(verbs[i].name, verbs[i].options, verbs[i].n_options);
+		for (size_t k = 0; k < verbs[i].n_subs; k++)
+			expect_table(verbs[i].subs[k].name, verbs[i].subs[k].options,
+				     verbs[i].subs[k].n_options);
+	}
 }
 
 Test(cli_options, each_command_is_named_once_and_can_be_run)
@@ -44,8 +48,33 @@ Test(cli_options, each_command_is_named_once_and_can_be_run)
 		cr_expect(verbs[i].max < 0 || verbs[i].min <= verbs[i].max, "%s", verbs[i].name);
 		cr_expect_eq(cli_verb_find(verbs[i].name), &verbs[i]);
 	}
+	cr_expect_eq(cli_verb_find("h"), cli_verb_find("help"));
 	cr_expect_null(cli_verb_find("foo"));
 	cr_expect_null(cli_verb_find(""));
+}
+
+Test(cli_options, a_command_below_another_says_below_which_and_takes_a_format)
+{
+	const struct cli_verb *verb = cli_verb_find("cpugroup");
+
+	for (size_t i = 0; i < verb->n_subs; i++) {
+		const struct cli_verb *sub = &verb->subs[i];
+		bool has_format = false;
+
+		cr_expect_str_eq(sub->of, "cpugroup", "%s", sub->name);
+		cr_expect_eq(cli_sub_find(verb, sub->name), sub, "%s", sub->name);
+		cr_expect(sub->flags & VERB_JSON_ERRORS, "%s", sub->name);
+		cr_expect_not_null((void *)sub->run, "%s", sub->name);
+		for (size_t k = 0; k < sub->n_options; k++)
+			has_format = has_format || !strcmp(sub->options[k].name, "format");
+		/* What is printed of reserve-host and the like is its error. */
+		cr_expect(has_format, "%s", sub->name);
+	}
+	cr_expect_eq(cli_sub_find(verb, "get"), cli_sub_find(verb, "show"));
+	cr_expect_eq(cli_sub_find(verb, "pause"), cli_sub_find(verb, "freeze"));
+	cr_expect_eq(cli_sub_find(verb, "thaw"), cli_sub_find(verb, "resume"));
+	cr_expect_null(cli_sub_find(verb, "run"));
+	cr_expect_null(cli_verb_find("freeze"));
 }
 
 /* The words that containerd, Docker and podman put on the command line. */
