@@ -124,9 +124,8 @@ int group_admits(const struct group_place *at, const char *name, const struct sp
 {
 	static const struct spec_resources none;
 	struct cpg cpg = at->cpg;
-	int r = cpg_admit(&cpg, name, res ?: &none, is_realtime(spec), leaf, err);
 
-	return r < 0 ? error_wrap(err, r, "cannot enter CPU group \"%s\"", name) : 0;
+	return cpg_admit(&cpg, name, res ?: &none, is_realtime(spec), leaf, err);
 }
 
 static int no_group(const struct group_place *at, const char *name, struct error *err)

@@ -214,11 +214,12 @@ int rt_group_move(const struct rt_context *ctx, const char *id, const char *grou
 	int r = dir_fd < 0 ? dir_fd : cpg_name_check(group, err);
 
 	*ret = (struct rt_moved){ .same = false };
-	if (r == 0)
+	if (r == 0) {
 		r = group_mover_open(&m, ctx, id, dir_fd, &a, err);
-	if (r == -ENOENT)
-		r = error_rule(err, EAGAIN, "cannot move a container in the creating state");
-	else if (r == 0)
+		if (r == -ENOENT)
+			r = error_rule(err, EAGAIN, "cannot move a container in the creating state");
+	}
+	if (r == 0)
 		r = move(&m, group, opt, ret, err);
 	group_mover_close(&m);
 	arena_release(&a);

@@ -86,6 +86,57 @@ static struct spec_block_io *merge_block_io(const struct spec_block_io *base,
 	return b;
 }
 
+/* Page size by page size, and device by device: what the update does not name stays. */
+static void merge_hugepages(struct spec_resources *r, const struct spec_resources *base,
+			    const struct spec_resources *over, struct arena *a)
+{
+	struct spec_hugepage_limit *v =
+		ARENA_NEW_N(a, struct spec_hugepage_limit, base->n_hugepages + over->n_hugepages);
+	size_t n = 0;
+
+	for (size_t i = 0; i < base->n_hugepages; i++)
+		v[n++] = base->hugepages[i];
+	for (size_t i = 0; i < over->n_hugepages; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(v[k].page_size, over->hugepages[i].page_size) != 0)
+			k++;
+		v[k] = over->hugepages[i];
+		n = k == n ? n + 1 : n;
+	}
+	r->hugepages = v;
+	r->n_hugepages = n;
+}
+
+static void merge_rdma(struct spec_resources *r, const struct spec_resources *base,
+		       const struct spec_resources *over, struct arena *a)
+{
+	struct spec_rdma *v = ARENA_NEW_N(a, struct spec_rdma, base->n_rdma + over->n_rdma);
+	size_t n = 0;
+
+	for (size_t i = 0; i < base->n_rdma; i++)
+		v[n++] = base->rdma[i];
+	for (size_t i = 0; i < over->n_rdma; i++) {
+		const struct spec_rdma *given = &over->rdma[i];
+		size_t k = 0;
+
+		while (k < n && strcmp(v[k].device, given->device) != 0)
+			k++;
+		if (k == n)
+			v[n++] = (struct spec_rdma){ .device = given->device };
+		if (given->has_handles) {
+			v[k].has_handles = true;
+			v[k].handles = given->handles;
+		}
+		if (given->has_objects) {
+			v[k].has_objects = true;
+			v[k].objects = given->objects;
+		}
+	}
+	r->rdma = v;
+	r->n_rdma = n;
+}
+
 /* unified: member by member, so that an update of one file keeps the others. */
 static void merge_unified(struct spec_resources *r, const struct spec_resources *base,
 			  const struct spec_resources *over, struct arena *a)
@@ -120,6 +171,8 @@ struct spec_resources *resources_merge(const struct spec_resources *base,
 	r->memory = merge_memory(base->memory, over->memory, a);
 	r->block_io = merge_block_io(base->block_io, over->block_io, a);
 	TAKE(r, over, pids_limit);
+	merge_hugepages(r, base, over, a);
+	merge_rdma(r, base, over, a);
 	merge_unified(r, base, over, a);
 	return r;
 }
@@ -131,6 +184,10 @@ struct spec_resources *resources_delta(const struct spec_resources *over,
 
 	d->block_io = over->block_io;
 	d->pids_limit = over->pids_limit;
+	d->hugepages = over->hugepages;
+	d->n_hugepages = over->n_hugepages;
+	d->rdma = over->rdma;
+	d->n_rdma = over->n_rdma;
 	d->unified = over->unified;
 	d->n_unified = over->n_unified;
 	if (over->cpu) {
@@ -222,6 +279,33 @@ static void write_block_io(struct json_w *w, const struct spec_block_io *b)
 	json_w_close(w, '}');
 }
 
+/* hugepageLimits and rdma: what is limited by a name. */
+static void write_per_name(struct json_w *w, const struct spec_resources *res)
+{
+	if (res->n_hugepages) {
+		json_w_open(w, "hugepageLimits", '[');
+		for (size_t i = 0; i < res->n_hugepages; i++) {
+			json_w_open(w, NULL, '{');
+			json_w_str(w, "pageSize", res->hugepages[i].page_size);
+			json_w_uint(w, "limit", res->hugepages[i].limit);
+			json_w_close(w, '}');
+		}
+		json_w_close(w, ']');
+	}
+	if (res->n_rdma) {
+		json_w_open(w, "rdma", '{');
+		for (size_t i = 0; i < res->n_rdma; i++) {
+			json_w_open(w, res->rdma[i].device, '{');
+			if (res->rdma[i].has_handles)
+				json_w_uint(w, "hcaHandles", res->rdma[i].handles);
+			if (res->rdma[i].has_objects)
+				json_w_uint(w, "hcaObjects", res->rdma[i].objects);
+			json_w_close(w, '}');
+		}
+		json_w_close(w, '}');
+	}
+}
+
 void resources_write(const struct spec_resources *res, struct buf *out)
 {
 	struct json_w w = { .out = out };
@@ -243,6 +327,7 @@ void resources_write(const struct spec_resources *res, struct buf *out)
 		json_w_int(&w, "limit", res->pids_limit.v);
 		json_w_close(&w, '}');
 	}
+	write_per_name(&w, res);
 	if (res->n_unified) {
 		json_w_open(&w, "unified", '{');
 		for (size_t i = 0; i < res->n_unified; i++)
