@@ -198,8 +198,8 @@ static int open_to(struct mig *m, struct error *err)
 	return m->to_fd < 0 ? m->to_fd : check_controllers(m, need, err);
 }
 
-/* Empty, it is frozen by the write: there is nobody to wait for. */
-static int freeze_empty(int fd, struct error *err)
+/* The write alone: of one that is empty or stands still already there is nobody to wait for. */
+static int ask_to_freeze(int fd, struct error *err)
 {
 	int r = cg_write_text(fd, "cgroup.freeze", "1");
 
@@ -230,7 +230,7 @@ static int prepare(struct mig *m, struct error *err)
 	if (r == 0)
 		r = mark(m, err);
 	if (r == 0)
-		r = freeze_empty(m->to_fd, err);
+		r = ask_to_freeze(m->to_fd, err);
 	if (r == 0)
 		r = mig_copy_tree(m, m->from_fd, m->to_fd, MIG_LEAF, 0, err);
 	if (r == 0 && m->move->attach)
@@ -276,17 +276,22 @@ static int carry(struct mig *m, struct error *err)
 	return step(m, CPG_MOVE_MOVED, err);
 }
 
-int mig_thaw(struct mig *m, struct error *err)
+static int restore_freezer(const struct mig *m, int fd, const char *path, struct error *err)
 {
 	struct error cause = ERROR_INIT;
-	int r = m->was_frozen ? 0 : cg_freeze(m->to_fd, false, m->timeout_ms, &cause);
+	int r = m->was_frozen ? ask_to_freeze(fd, &cause) : cg_freeze(fd, false, m->timeout_ms, &cause);
 
 	/* A group above that is frozen keeps everybody where he is, as it would have anyone in it. */
 	if (r == -EBUSY)
 		return 0;
 	if (r < 0 && err)
 		*err = cause;
-	return r < 0 ? error_wrap(err, r, "cannot thaw cgroup /%s", m->move->to) : 0;
+	return r < 0 ? error_wrap(err, r, "cannot restore the freezer of cgroup /%s", path) : 0;
+}
+
+int mig_thaw(struct mig *m, struct error *err)
+{
+	return restore_freezer(m, m->to_fd, m->move->to, err);
 }
 
 /* `to` as it was before: not there, or left behind by an earlier move. */
@@ -312,7 +317,7 @@ int mig_undo(struct mig *m, struct error *err)
 	if (m->to_fd >= 0 && cg_is_populated(m->to_fd) == 1) {
 		r = cg_freeze(m->to_fd, true, m->timeout_ms, err);
 		if (r == 0)
-			r = freeze_empty(m->from_fd, err);
+			r = ask_to_freeze(m->from_fd, err);
 		if (r == 0)
 			r = mig_move_all(m, m->to_fd, m->from_fd, &back, err);
 		if (r == 0)
@@ -321,9 +326,9 @@ int mig_undo(struct mig *m, struct error *err)
 	/* Split over both, they stay frozen: a repair can still bring them together. */
 	if (r < 0)
 		return error_wrap(err, r, "cannot move the processes back to cgroup /%s", m->move->from);
-	r = cg_write_text(m->from_fd, "cgroup.freeze", m->was_frozen ? "1" : "0");
+	r = restore_freezer(m, m->from_fd, m->move->from, err);
 	if (r < 0)
-		return error_set(err, -r, "restore cgroup.freeze of /%s", m->move->from);
+		return r;
 	return drop_to(m, err);
 }
 

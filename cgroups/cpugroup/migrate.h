@@ -100,6 +100,6 @@ int mig_lock(struct mig *m, struct error *err);
 bool mig_is_freezing(int cg_fd);
 /* Everybody back to `from`, its freezer as it was, `to` removed. */
 int mig_undo(struct mig *m, struct error *err);
-/* Everybody is in `to`: thaw it, and leave `from`. */
+/* Everybody is in `to`: it gets the freezer state that `from` had. */
 int mig_thaw(struct mig *m, struct error *err);
 void mig_close(struct mig *m);

@@ -535,23 +535,72 @@ Test(cpg_migrate, a_target_that_takes_no_process_puts_everybody_back)
 
 	place_open(&p);
 
-	/* Below a threaded cgroup a directory is "domain invalid": pids are refused with EOPNOTSUPP. */
-	auto_close int bad = place_mkdir(&p, "silver/other/bad");
+	/*
+	 * Below a threaded cgroup a directory is "domain invalid": it gets no controller, and where
+	 * there is none the first pid is refused, with EOPNOTSUPP both.
+	 */
+	cr_assert_eq(mkdirat(p.s.fd, "bronze", 0755), 0);
+	cr_assert_eq(mkdirat(p.s.fd, "bronze/bad", 0755), 0);
 
-	if (cg_write_text(bad, "cgroup.type", "threaded") < 0) {
-		place_close(&p);
-		cr_skip_test("controllers are handed down there, so it cannot be made threaded");
-	}
+	int r = cg_write_text(p.s.fd, "bronze/bad/cgroup.type", "threaded");
+
+	cr_assert_eq(r, 0, "%s", strerror(-r));
 	place_fork(&p, p.web_fd, spin);
 
 	struct cpg_move move = move_of(&p);
 	char to[128];
 
-	snprintf(to, sizeof(to), "%s/silver/other/bad/web", p.s.path);
+	snprintf(to, sizeof(to), "%s/bronze/bad/web", p.s.path);
 	move.to = to;
 	cr_assert_eq(cpg_migrate(&p.cpg, &move, &err), -EOPNOTSUPP, "%s", line_of(&err));
 	assert_at(&p, p.web, 1);
 	assert_missing(&p, to);
+	cr_assert_eq(cg_is_frozen(p.web_fd), 0);
+	place_close(&p);
+}
+
+/* From here on b of the target holds no process: it hands a domain controller down. */
+static int spoil_b(enum cpg_move_step step, void *data, struct error *e)
+{
+	const struct place *p = data;
+	char path[128];
+
+	(void)e;
+	if (step != CPG_MOVE_FROZEN)
+		return 0;
+	snprintf(path, sizeof(path), "%s/b", p->there);
+
+	auto_close int fd = place_fd(p, path);
+
+	cr_assert_eq(cg_write_text(fd, "cgroup.subtree_control", "+hugetlb"), 0);
+	return 0;
+}
+
+Test(cpg_migrate, half_way_through_a_refusal_brings_back_who_went)
+{
+	struct place p;
+
+	place_open(&p);
+	place_need(&p, CG_HUGETLB);
+
+	auto_close int a = place_mkdir(&p, "gold/web/a");
+	auto_close int b = place_mkdir(&p, "gold/web/b");
+
+	for (int i = 0; i < 3; i++) {
+		place_fork(&p, a, spin);
+		place_fork(&p, b, pause);
+	}
+
+	struct cpg_move move = move_of(&p);
+
+	move.step = spoil_b;
+	move.data = &p;
+	err = ERROR_INIT;
+	cr_assert_eq(cpg_migrate(&p.cpg, &move, &err), -EBUSY, "%s", line_of(&err));
+	cr_assert(strstr(line_of(&err), "move process "), "%s", line_of(&err));
+	assert_missing(&p, p.there);
+	cr_assert_eq(place_count(a), 3);
+	cr_assert_eq(place_count(b), 3);
 	cr_assert_eq(cg_is_frozen(p.web_fd), 0);
 	place_close(&p);
 }
@@ -618,9 +667,16 @@ Test(cpg_migrate, a_fork_bomb_goes_over_whole)
 
 static int leave_zombies(void)
 {
-	for (int i = 0; i < 5; i++)
-		if (fork() == 0)
+	for (int i = 0; i < 5; i++) {
+		siginfo_t info;
+		pid_t pid = fork();
+
+		if (pid == 0)
 			_exit(0);
+		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+	}
+	if (write(tid_pipe[1], "", 1) < 0)
+		return 98;
 	for (;;)
 		pause();
 }
@@ -631,8 +687,9 @@ Test(cpg_migrate, zombies_are_no_obstacle)
 	size_t n = 0;
 
 	place_open(&p);
+	cr_assert_eq(pipe2(tid_pipe, 0), 0);
 	place_fork(&p, p.web_fd, leave_zombies);
-	usleep(20000);
+	cr_assert_eq(read(tid_pipe[0], &(char){ 0 }, 1), 1);
 
 	struct cpg_move move = move_of(&p);
 

@@ -9,6 +9,7 @@
  * controllers the groups hand them down.
  */
 
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
