@@ -3,6 +3,7 @@
 #   make              the binary, build/bulkhead
 #   make quickstart   from a fresh Debian to a running container
 #   make check        lint, unit and system tests; installs what they need
+#   make host-kernel  a small kernel for the disposable host (tests/host/); optional
 #   make bench        the table of speed and size
 #   make install      DESTDIR and PREFIX as usual
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
@@ -154,6 +155,9 @@ check: check-deps
 check-deps:
 	@tests/install-deps.sh check
 
+host-kernel:
+	@tests/host/kernel.sh
+
 unit: $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do ./$$t --short-filename; done
 
@@ -184,5 +188,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps check check-deps unit lint quickstart bench install clean
+.PHONY: all deps check check-deps host-kernel unit lint quickstart bench install clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

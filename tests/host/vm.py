@@ -61,6 +61,7 @@ class Options:
         self.append = ""        # words for the kernel's command line
         self.kernel = None      # stock, built or a file; None is the best there is
         self.write = str(TOP)
+        self.qemu = None        # a program; None is the best there is
         self.show = []          # directories below /tmp or /run that are to be seen there, read-only
         self.home = None        # what setup printed
         for name, value in given.items():
@@ -180,7 +181,7 @@ class Machine:
         self.directory = directory or os.getcwd()
         self.children = []
         self.console, self.status, self.words = Stream(), Stream(), Stream()
-        self.streams = {}
+        self.streams, self.home = {}, None
 
     # -- before the boot
 
@@ -196,8 +197,8 @@ class Machine:
         words += [b"env=" + os.fsencode(k) + b"=" + os.fsencode(v) for k, v in self.env.items()]
         return b"".join(w + b"\0" for w in words)
 
-    def _initramfs(self, home, kernel):
-        with open(f"{home}/init", "rb") as f:
+    def _initramfs(self, kernel):
+        with open(f"{self.home}/init", "rb") as f:
             init = f.read()
         modules = kernel.files(ROOT_MODULES + (DISK_MODULES if self.options.disk else []))
         files = [("dev", 0o40755, b""), ("proc", 0o40755, b""), ("sys", 0o40755, b""), ("root", 0o40755, b""),
@@ -239,11 +240,18 @@ class Machine:
                          "cache=always,xattr,log_level=err", "--thread-pool-size=2"], listener)
         return name
 
+    def _emulator(self):
+        """The one that setup fetched, or the installed one."""
+        fetched = f"{self.home}/qemu/qemu-system-x86_64"
+        if self.options.qemu or not os.access(fetched, os.X_OK):
+            return [self.options.qemu or "qemu-system-x86_64"]
+        return [fetched, "-L", f"{self.home}/qemu/share"]
+
     def _arguments(self, kernel, initramfs, disk):
         options = self.options
         append = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "random.trust_cpu=1",
                   "cgroup_no_v1=all", "no_timer_check", "rdinit=/init", "apparmor=0", *([] if options.verbose else ["quiet"]), options.append]
-        argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        argv = [*self._emulator(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-M", "q35,memory-backend=memory", "-accel", "tcg,thread=multi,tb-size=512",
                 "-cpu", "max,-la57", "-smp", str(options.cpus), "-m", str(options.memory or default_memory()),
                 "-object", f"memory-backend-memfd,id=memory,share=on,size={options.memory or default_memory()}M",
@@ -268,11 +276,11 @@ class Machine:
         """
         writers = {"out": out, "err": err} if err else {"out": out}
         self.streams = {name: Stream() for name in writers}
-        home = self.options.home or setup()
-        kernel = Kernel(home, self.options.kernel)
+        self.home = self.options.home or setup()
+        kernel = Kernel(self.home, self.options.kernel)
         end = time.monotonic() + self.options.timeout
         try:
-            with self._initramfs(home, kernel) as initramfs:
+            with self._initramfs(kernel) as initramfs:
                 disk = self._disk() if self.options.disk else None
                 files = [initramfs, self.console.file, self.status.file, *(s.file for s in self.streams.values())]
                 machine = self._spawn(self._arguments(kernel, initramfs, disk), *files, *([disk] if disk else []))

@@ -391,7 +391,11 @@ def environments(wanted):
 
 
 def run_here(env, tests, jobs, binary, programs, tmp, report):
-    for number, part in ((jobs, [t for t in tests if not t.alone]), (1, [t for t in tests if t.alone])):
+    """Tests that go together, then those that want to be alone."""
+    # On the disposable host an engine takes half a minute to start: one worker is to have it.
+    def apart(test):
+        return test.alone or (test.engine and host.is_disposable())
+    for number, part in ((jobs, [t for t in tests if not apart(t)]), (1, [t for t in tests if apart(t)])):
         if part:
             run_environment(env, part, number, binary, programs, f"{tmp}/{number}", report)
 
