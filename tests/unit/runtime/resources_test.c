@@ -64,6 +64,33 @@ Test(resources, unified_is_merged_file_by_file)
 	check_written(merged, "{\"unified\":{\"a.b\":\"1\",\"c.d\":\"3\",\"e.f\":\"4\"}}");
 }
 
+Test(resources, hugepages_and_rdma_are_merged_by_name_and_written)
+{
+	struct spec_resources *base = parse("{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":1},"
+					    "{\"pageSize\":\"1GB\",\"limit\":2}],"
+					    "\"rdma\":{\"mlx0\":{\"hcaHandles\":3,\"hcaObjects\":4}}}");
+	struct spec_resources *over = parse("{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":9}],"
+					    "\"rdma\":{\"mlx0\":{\"hcaObjects\":7},\"mlx1\":{\"hcaHandles\":1}}}");
+	struct spec_resources *merged = resources_merge(base, over, &a);
+	struct spec_resources *delta = resources_delta(over, merged, &a);
+	auto_buf struct buf text = BUF_INIT;
+
+	resources_write(merged, &text);
+
+	struct spec_resources *again = parse(text.data);
+
+	cr_assert_eq(again->n_hugepages, 2);
+	cr_assert_eq(again->hugepages[0].limit, 9);
+	cr_assert_eq(again->hugepages[1].limit, 2);
+	cr_assert_eq(again->n_rdma, 2);
+	cr_assert_eq(again->rdma[0].handles, 3);
+	cr_assert_eq(again->rdma[0].objects, 7);
+	cr_assert_eq(again->rdma[1].handles, 1);
+	cr_assert_not(again->rdma[1].has_objects);
+	cr_assert_eq(delta->n_hugepages, 1);
+	cr_assert_eq(delta->n_rdma, 2);
+}
+
 Test(resources, what_is_written_is_read_back_the_same)
 {
 	const char *text = "{\"cpu\":{\"shares\":5,\"quota\":-1,\"burst\":18446744073709551615,\"period\":1000,"
