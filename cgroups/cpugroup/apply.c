@@ -8,7 +8,9 @@
  * when a step fails.
  */
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "spec/base/auto.h"
 
