@@ -36,6 +36,7 @@ enum { CHECK_MAX = 64 };
 
 struct check {
 	struct arena *arena;
+	const char *cpu_group_base; /* as given; NULL: the default */
 	struct check_result v[CHECK_MAX];
 	size_t n;
 };

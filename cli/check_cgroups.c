@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "cgroups/cpugroup/cpugroup.h"
 #include "cli/check.h"
 #include "spec/base/auto.h"
 
@@ -78,6 +79,49 @@ static void check_controllers(struct check *c, struct cg_host *host)
 			   "bind the controllers to version 2");
 }
 
+/* What a CPU group can do here, and whether there are any. */
+static void check_cpu_groups(struct check *c, struct cg_host *host)
+{
+	static const struct {
+		enum cg_controller controller;
+		const char *what;
+	} limits[] = { { CG_CPU, "caps and shares" }, { CG_CPUSET, "CPUs of their own" },
+		       { CG_MEMORY, "memory" }, { CG_PIDS, "processes" } };
+	auto_buf struct buf have = BUF_INIT;
+	auto_buf struct buf lack = BUF_INIT;
+	char base[4096];
+	struct cpg cpg = { .host = host, .base = base };
+	struct cpg_group *groups = NULL;
+	size_t n = 0;
+	unsigned set = 0;
+
+	if (cg_controllers(host, &set, NULL) < 0)
+		set = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct buf *to = set & limits[i].controller ? &have : &lack;
+
+		buf_printf(to, "%s%s", to->len ? ", " : "", limits[i].what);
+	}
+	cli_check_add(c, lack.len ? CHECK_WARN : CHECK_OK, CHECK_OPTIONAL, "cpu groups", "%s%s%s%s",
+		      have.len ? "can limit: " : "can be made, frozen and killed", have.len ? have.data : "",
+		      lack.len ? "; cannot limit: " : "", lack.len ? lack.data : "");
+
+	struct error err = ERROR_INIT;
+	int r = cpg_base_clean(c->cpu_group_base ? c->cpu_group_base : CPG_DEFAULT_BASE, base, sizeof(base), &err);
+	auto_close int fd = r < 0 ? -1 : cg_open(host, base, NULL);
+
+	if (r == 0 && fd >= 0)
+		r = cpg_list(&cpg, NULL, c->arena, &groups, &n, &err);
+	if (r < 0)
+		cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "cpu group base", "%s", err.text);
+	else if (fd < 0)
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "cpu group base",
+			      "/%s is made with the first group", base);
+	else
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "cpu group base", "/%s has %zu group%s", base, n,
+			      n == 1 ? "" : "s");
+}
+
 static void check_clone_into(struct check *c, const struct cg_host *host)
 {
 	char path[4096];
@@ -113,6 +157,7 @@ void cli_check_cgroups(struct check *c)
 	cli_check_add(c, CHECK_OK, CHECK_NEEDED, "cgroup v2", "%s, at %s",
 		      cg_layout_text(host.layout), host.mount_point);
 	check_controllers(c, &host);
+	check_cpu_groups(c, &host);
 	check_clone_into(c, &host);
 	cg_host_close(&host);
 	cli_check_add_errno(c, cli_check_in_child(probe_device_program, NULL), CHECK_MISSING,

@@ -8,7 +8,7 @@ int cmd_check(struct cli *cli, struct error *err)
 {
 	auto_buf struct buf out = BUF_INIT;
 	const char *format = cli_text(&cli->args, "format");
-	struct check c = { .arena = cli->arena };
+	struct check c = { .arena = cli->arena, .cpu_group_base = cli->ctx.cpu_group_base };
 
 	cli_check_kernel(&c);
 	cli_check_namespaces(&c);

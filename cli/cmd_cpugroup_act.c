@@ -350,6 +350,20 @@ static void changes_json(struct buf *out, const struct cpg_change *v, size_t n)
 	buf_putc(out, '\n');
 }
 
+/* A pointer without the file's name would be read as one into config.json. */
+static int name_file(struct error *err, int r, const char *what)
+{
+	char at[sizeof(err->at)];
+
+	memcpy(at, err->at, sizeof(at));
+	err->at[0] = '\0';
+	if (at[0] == '/')
+		error_at(err, "%s %s", what, at);
+	else
+		error_at(err, "%s", what);
+	return r;
+}
+
 int cmd_cpugroup_apply(struct cli *cli, struct error *err)
 {
 	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
@@ -370,17 +384,8 @@ int cmd_cpugroup_apply(struct cli *cli, struct error *err)
 	if (r < 0)
 		return r;
 	r = cpg_apply(&groups.cpg, doc, cli_flag(&cli->args, "prune"), flags, cli->arena, &v, &n, err);
-	if (r < 0) {
-		char at[sizeof(err->at)];
-
-		/* The pointer alone would be read as one into config.json. */
-		memcpy(at, err->at, sizeof(at));
-		if (at[0] == '/') {
-			err->at[0] = '\0';
-			error_at(err, "%s %s", what, at);
-		}
-		return r;
-	}
+	if (r < 0)
+		return name_file(err, r, what);
 	if (cli_is_json(cli))
 		changes_json(&out, v, n);
 	else

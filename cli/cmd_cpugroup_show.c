@@ -130,7 +130,7 @@ int cmd_cpugroup_members(struct cli *cli, struct error *err)
 		cli_members_table(&out, v, n, cli->arena);
 		return cli_print(&out, err);
 	}
-	cli_members_json(&w, v, n);
+	cli_members_json(&w, v, n, cli->arena);
 	return print_line(&out, err);
 }
 

@@ -254,7 +254,7 @@ void cli_members_table(struct buf *out, const struct rt_group_member *v, size_t 
 	cli_table_print(&t, out);
 }
 
-void cli_members_json(struct json_w *w, const struct rt_group_member *v, size_t n)
+void cli_members_json(struct json_w *w, const struct rt_group_member *v, size_t n, struct arena *a)
 {
 	json_w_open(w, NULL, '[');
 	for (size_t i = 0; i < n; i++) {
@@ -262,7 +262,7 @@ void cli_members_json(struct json_w *w, const struct rt_group_member *v, size_t 
 		json_w_str(w, "id", v[i].id);
 		write_file(w, "group", v[i].group);
 		json_w_str(w, "status", v[i].status);
-		json_w_str(w, "cgroup", v[i].cgroup);
+		json_w_str(w, "cgroup", arena_printf(a, "/%s", v[i].cgroup + (v[i].cgroup[0] == '/')));
 		json_w_uint(w, "pids", v[i].n_pids);
 		json_w_uint(w, "cpuUsageUsec", v[i].usage_usec);
 		write_file(w, "cpuMax", v[i].cpu_max);

@@ -18,7 +18,7 @@ void cli_group_text(struct buf *out, const struct cpg_group *g, struct arena *a)
 void cli_group_json(struct json_w *w, const struct cpg_group *g, struct arena *a);
 
 void cli_members_table(struct buf *out, const struct rt_group_member *v, size_t n, struct arena *a);
-void cli_members_json(struct json_w *w, const struct rt_group_member *v, size_t n);
+void cli_members_json(struct json_w *w, const struct rt_group_member *v, size_t n, struct arena *a);
 
 void cli_topology_table(struct buf *out, const struct cpg_topology *t, struct arena *a);
 void cli_topology_json(struct json_w *w, const struct cpg_topology *t);

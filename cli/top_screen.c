@@ -124,11 +124,16 @@ static unsigned choose(unsigned width, const struct cli_sample *sample, bool sho
 {
 	unsigned name = columns[C_NAME].width;
 	unsigned used = name;
+	bool any_cap = false;
 
+	for (size_t i = 0; i < sample->n; i++)
+		any_cap = any_cap || cli_row_is_capped(&sample->v[i]);
 	shown[C_NAME] = true;
 	for (size_t i = 0; i < ARRAY_SIZE(by_worth); i++) {
 		unsigned w = 1 + columns[by_worth[i]].width;
 
+		if (by_worth[i] == C_BAR && !any_cap)
+			continue;
 		if (used + w > width)
 			break; /* nothing of less worth takes the place of what did not fit */
 		shown[by_worth[i]] = true;

@@ -155,12 +155,13 @@ Test(cli_cpugroup_format, members_of_another_root_are_shown_without_what_only_it
 	cr_expect_str_eq(table.data, "ID   GROUP  STATUS   PIDS    CPU  CAP       MEMORY\n"
 				     "web  gold   running     3  1.23s  0.5 CPUs      5M\n"
 				     "odd  gold   stopped     0    0us  -              -\n");
-	cli_members_json(&w, v, 2);
+	cli_members_json(&w, v, 2, &arena);
 
 	const struct json *doc = parsed(out.data);
 
 	cr_expect_eq(doc->count, 2u);
 	cr_expect_str_eq(string_at(doc->first, "isolation"), "process");
+	cr_expect_str_eq(string_at(doc->first, "cgroup"), "/cpugroups/gold/web");
 	cr_expect_null(json_get(doc->first->next, "pid"));
 	cr_expect_eq(json_get(doc->first->next, "memory")->type, JSON_NULL);
 }
