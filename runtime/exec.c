@@ -190,7 +190,24 @@ static int cgroup_of_init(const struct exec *x, struct error *err)
 
 static void exec_child(struct launch *l, void *data);
 
-static int clone_into_cgroup(struct exec *x, struct error *err)
+/*
+ * The container was moved to another CPU group after we had read where it is, and its old leaf is gone. Waits for the
+ * end of the move. False when that is not it.
+ */
+static bool was_moved(struct exec *x)
+{
+	struct rt_state now;
+
+	group_settle_unlocked(x->ctx, x->opt->id);
+	if (state_peek(x->ctx, x->opt->id, x->arena, &now, NULL) < 0 || now.pid != x->state.pid ||
+	    strcmp(now.cgroup, x->state.cgroup) == 0)
+		return false;
+	x->state.cgroup = now.cgroup;
+	x->state.cgroup_dir = now.cgroup_dir;
+	return true;
+}
+
+static int clone_where_it_is(struct exec *x, struct error *err)
 {
 	struct launch *l = &x->launch;
 
@@ -205,6 +222,26 @@ static int clone_into_cgroup(struct exec *x, struct error *err)
 		return r;
 	l->cgroup_fd = cgroup_of_init(x, err);
 	return l->cgroup_fd < 0 ? l->cgroup_fd : launch_clone(l, exec_child, x, err);
+}
+
+static int clone_into_cgroup(struct exec *x, struct error *err)
+{
+	for (int tries = 0;; tries++) {
+		struct error cause = ERROR_INIT;
+		int r = clone_where_it_is(x, &cause);
+
+		if (r == 0)
+			return 0;
+		/* clone3() of a cgroup that has been removed is -ENODEV, and -ENOENT to find it so by its name. */
+		if ((r == -ENODEV || r == -ENOENT) && tries < 5 && was_moved(x)) {
+			if (x->launch.cgroup_fd >= 0)
+				close(TAKE_FD(x->launch.cgroup_fd));
+			continue;
+		}
+		if (err)
+			*err = cause;
+		return r;
+	}
 }
 
 static int open_terminal(struct exec *x, int root_fd, struct launch_program *p, struct error *err)
