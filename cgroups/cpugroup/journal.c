@@ -26,11 +26,14 @@ static int write_text(int dir_fd, const char *file, const char *value)
 
 static int write_error(const char *path, const char *file, const char *value, int code, struct error *err)
 {
-	int r = error_set(err, code, "write \"%s\" to /%s/%s", value, path, file);
+	int r;
 
-	if ((code == EINVAL || code == ERANGE) && strcmp(file, "cpuset.cpus.exclusive") == 0)
-		error_hint(err, "a sibling cgroup has one of these CPUs exclusively");
-	else if ((code == EINVAL || code == ERANGE) && strncmp(file, "cpuset.", 7) == 0)
+	/* The only rule behind it: what is exclusive here is so nowhere beside. */
+	if (code == EINVAL && strcmp(file, "cpuset.cpus.exclusive") == 0)
+		return error_rule(err, EBUSY, "cgroup /%s cannot have CPUs \"%s\" exclusively: a cgroup beside it has or "
+				  "lists some of them (the kernel refuses them in %s)", path, value, file);
+	r = error_set(err, code, "write \"%s\" to /%s/%s", value, path, file);
+	if ((code == EINVAL || code == ERANGE) && strncmp(file, "cpuset.", 7) == 0)
 		error_hint(err, "a CPU or memory node of the list does not exist on this host, or a sibling has it "
 				"exclusively");
 	else if (code == EACCES || code == EPERM || code == EROFS)

@@ -52,7 +52,7 @@ static int put(struct job *w, const char *file, struct error *err)
 	if (r == -ENOENT)
 		r = v->is_default ? 0 : missing_error(w, v, err);
 	if (r < 0 && v)
-		r = error_wrap(err, r, "cannot set %s of CPU group \"%s\"", v->member, w->p->name);
+		r = error_wrap(err, r, "cannot set %s", v->member);
 	return r;
 }
 
