@@ -237,6 +237,7 @@ static int prepare(struct mig *m, struct error *err)
 		r = m->move->attach(m->to_fd, m->move->data, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot prepare cgroup /%s", m->move->to);
+	m->prepared = true;
 	return step(m, CPG_MOVE_PREPARED, err);
 }
 

@@ -29,6 +29,7 @@ struct mig {
 	int from_fd, to_fd;
 	int lock_fd[2];          /* the directories they are in */
 	bool made;               /* `to` was made by us */
+	bool prepared;           /* `to` was like `from` once: from here on it is brought up to date */
 	bool was_residual;       /* `to` was there, left behind by a move */
 	bool was_frozen;         /* cgroup.freeze of `from` itself */
 	struct mig_threads *threads;
@@ -70,8 +71,11 @@ unsigned mig_rank(const char *file);
 
 /* ---- migrate_bpf.c ---- */
 
-/* Attaches to `to` the programs that are attached to `from`; with_device: those that rule access to devices, too. */
-int mig_copy_programs(int from_fd, int to_fd, bool with_device, struct error *err);
+/*
+ * Attaches to `to`, which has none of its own when it is fresh, the programs that are attached to `from`. with_device:
+ * those that rule access to devices, too.
+ */
+int mig_copy_programs(int from_fd, int to_fd, enum cg_age age, bool with_device, struct error *err);
 
 /* ---- migrate_procs.c ---- */
 

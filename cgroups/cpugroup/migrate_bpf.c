@@ -87,16 +87,16 @@ static bool same(const struct attached *a, const struct attached *b)
 	return true;
 }
 
-static int copy_type(int from_fd, int to_fd, unsigned type, struct error *err)
+static int copy_type(int from_fd, int to_fd, enum cg_age age, unsigned type, struct error *err)
 {
 	struct attached have;
-	struct attached now;
+	struct attached now = { .n = 0 };
 	int r = query(from_fd, type, &have);
 
 	/* A type this kernel does not know; and who may not ask cannot have attached. */
 	if (r == -EINVAL || r == -EPERM || r == -ENOSYS)
 		return 0;
-	if (r == 0)
+	if (r == 0 && age == CG_USED)
 		r = query(to_fd, type, &now);
 	if (r < 0)
 		return error_set(err, -r, "query the programs of type %u of the cgroup", type);
@@ -115,7 +115,7 @@ static int copy_type(int from_fd, int to_fd, unsigned type, struct error *err)
 	return 0;
 }
 
-int mig_copy_programs(int from_fd, int to_fd, bool with_device, struct error *err)
+int mig_copy_programs(int from_fd, int to_fd, enum cg_age age, bool with_device, struct error *err)
 {
 	static const unsigned char types[] = {
 		BPF_CGROUP_INET_INGRESS,     BPF_CGROUP_INET_EGRESS,      BPF_CGROUP_INET_SOCK_CREATE,
@@ -129,7 +129,10 @@ int mig_copy_programs(int from_fd, int to_fd, bool with_device, struct error *er
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		int r = types[i] == BPF_CGROUP_DEVICE && !with_device ? 0 : copy_type(from_fd, to_fd, types[i], err);
+		if (types[i] == BPF_CGROUP_DEVICE && !with_device)
+			continue;
+
+		int r = copy_type(from_fd, to_fd, age, types[i], err);
 
 		if (r < 0)
 			return error_wrap(err, r, "cannot attach the programs of the old cgroup to the new one");

@@ -107,23 +107,26 @@ static int give(int dir_fd, const char *file, const struct stat *have, const str
 	return 0;
 }
 
-/* A file nobody has given away: as the kernel makes it. */
-static bool is_ours(const struct stat *st)
+/* A file nobody has given away: as the kernel makes it for us. */
+static bool is_untouched(const struct stat *st, uid_t uid, gid_t gid)
 {
 	mode_t mode = st->st_mode & 07777;
 
-	return st->st_uid == geteuid() && st->st_gid == getegid() && (mode == 0644 || mode == 0444 || mode == 0200);
+	return st->st_uid == uid && st->st_gid == gid && (mode == 0644 || mode == 0444 || mode == 0200);
 }
 
 static int copy_owner(const struct mig *m, int from_fd, int to_fd, const struct mig_listing *l, struct error *err)
 {
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
 	struct stat have;
 	struct stat now;
 
 	for (size_t i = 0; i < l->n_files; i++) {
 		const char *file = l->file[i];
 
-		if (fstatat(from_fd, file, &have, AT_SYMLINK_NOFOLLOW) < 0 || (m->made && is_ours(&have)))
+		if (fstatat(from_fd, file, &have, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    (m->made && !m->prepared && is_untouched(&have, uid, gid)))
 			continue;
 		if (fstatat(to_fd, file, &now, AT_SYMLINK_NOFOLLOW) < 0 || same_owner(&have, &now))
 			continue;
@@ -235,7 +238,8 @@ int mig_copy_tree(struct mig *m, int from_fd, int to_fd, enum mig_part part, uns
 		r = mig_copy_settings(from_fd, to_fd, &l, m->arena, err);
 	/* The caller knows better what the leaf's devices are. */
 	if (r == 0)
-		r = mig_copy_programs(from_fd, to_fd, !is_leaf || !m->move->attach, err);
+		r = mig_copy_programs(from_fd, to_fd, m->made && !m->prepared ? CG_FRESH : CG_USED,
+				      !is_leaf || !m->move->attach, err);
 	/* Before controllers are handed down: a child's kind cannot change below some of them. */
 	for (size_t i = 0; r == 0 && i < l.n_children; i++) {
 		if (mkdirat(to_fd, l.child[i], 0755) < 0 && errno != EEXIST)

@@ -998,3 +998,140 @@ Test(cpg_migrate, memory_stays_behind_in_a_leaf_that_keeps_its_limit_and_takes_n
 	cr_assert_eq(cg_is_frozen(p.web_fd), 0);
 	place_close(&p);
 }
+
+/* ---- many moves ---- */
+
+#define MOVES    1000
+#define MOVES_MS 60000
+#define BUSY     3
+
+/* Shared with the processes that are moved: how often each went round. */
+struct rounds {
+	volatile uint64_t of[BUSY];
+	uint64_t frozen[BUSY];
+	int next;
+};
+static struct rounds *rounds;
+
+static int count_rounds(void)
+{
+	volatile uint64_t *mine = &rounds->of[__atomic_fetch_add(&rounds->next, 1, __ATOMIC_SEQ_CST)];
+
+	for (;;)
+		(*mine)++;
+	return 0;
+}
+
+/* Nobody goes round between the freeze and the thaw: then nobody ran while the others were elsewhere. */
+static int nobody_ran(enum cpg_move_step step, void *data, struct error *e)
+{
+	(void)data;
+	(void)e;
+	for (int i = 0; i < BUSY; i++) {
+		if (step == CPG_MOVE_FROZEN)
+			rounds->frozen[i] = rounds->of[i];
+		if (step == CPG_MOVE_MOVED)
+			cr_assert_eq(rounds->of[i], rounds->frozen[i]);
+	}
+	return 0;
+}
+
+struct sampler {
+	pid_t pid[BUSY];
+	const char *web, *there;
+	int group_fd[2];
+	uint64_t quota_us; /* of each group, in a period of 100 ms; 0: no cap */
+	volatile bool stop;
+	uint64_t samples, outside, over;
+};
+
+static bool is_in_one(const struct sampler *s, pid_t pid)
+{
+	char file[64];
+	char text[CG_FILE_MAX];
+
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", pid);
+	if (cg_read(AT_FDCWD, file, text, sizeof(text)) <= 0)
+		return false;
+
+	const char *line = strstr(text, "0::/");
+	size_t n = line ? strcspn(line + 4, "\n") : 0;
+
+	return (n == strlen(s->web) && strncmp(line + 4, s->web, n) == 0) ||
+	       (n == strlen(s->there) && strncmp(line + 4, s->there, n) == 0);
+}
+
+static void *sample(void *data)
+{
+	struct sampler *s = data;
+	struct cpg_stat first[2];
+
+	for (int g = 0; g < 2; g++)
+		cpg_stat_fd(s->group_fd[g], &first[g], NULL);
+	for (; !s->stop; usleep(1000)) {
+		for (int i = 0; i < BUSY; i++)
+			s->outside += !is_in_one(s, s->pid[i]);
+		for (int g = 0; g < 2; g++) {
+			struct cpg_stat now;
+
+			if (!s->quota_us || cpg_stat_fd(s->group_fd[g], &now, NULL) < 0)
+				continue;
+
+			uint64_t periods = (uint64_t)(now.taken_ns - first[g].taken_ns) / 100000000 + 2;
+
+			/* A slice on each CPU may have been handed out when the quota ended (sched-bwc.rst). */
+			s->over += now.usage_usec - first[g].usage_usec > periods * s->quota_us + 2 * 5000;
+		}
+		s->samples++;
+	}
+	return NULL;
+}
+
+Test(cpg_migrate, a_thousand_moves_lose_nobody_uncap_nobody_and_split_nobody, .timeout = 120)
+{
+	struct place p;
+	struct sampler s = { .quota_us = 0 };
+	pthread_t thread;
+	int64_t before = cg_now_ms();
+	int moves = 0;
+
+	place_open(&p);
+	rounds = mmap(NULL, sizeof(*rounds), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	s.web = p.web;
+	s.there = p.there;
+	for (int g = 0; g < 2; g++) {
+		s.group_fd[g] = cpg_open(&p.cpg, g ? "silver" : "gold", false, &err);
+		if (cg_write_text(s.group_fd[g], "cpu.max", "20000 100000") == 0)
+			s.quota_us = 20000;
+	}
+	for (int i = 0; i < BUSY; i++)
+		s.pid[i] = place_fork(&p, p.web_fd, count_rounds);
+	cr_assert_eq(pthread_create(&thread, NULL, sample, &s), 0);
+	for (; moves < MOVES && cg_now_ms() - before < MOVES_MS; moves++) {
+		struct cpg_move move = move_of(&p);
+
+		if (moves % 2) {
+			move.from = p.there;
+			move.to = p.web;
+		}
+		move.step = nobody_ran;
+		assert_ok(cpg_migrate(&p.cpg, &move, &err));
+	}
+	s.stop = true;
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_log_info("%d moves, %llu samples", moves, (unsigned long long)s.samples);
+	cr_assert_geq(moves, 20);
+	cr_assert_geq(s.samples, 20);
+	cr_assert_eq(s.outside, 0);
+	cr_assert_eq(s.over, 0);
+	assert_at(&p, moves % 2 ? p.there : p.web, BUSY);
+	for (int i = 0; i < BUSY; i++) {
+		uint64_t then = rounds->of[i];
+
+		cr_assert_eq(kill(s.pid[i], 0), 0);
+		for (int ms = 0; ms < 10000 && rounds->of[i] == then; ms++)
+			usleep(1000);
+		cr_assert_neq(rounds->of[i], then, "one stands still after %d moves", moves);
+	}
+	place_close(&p);
+}
