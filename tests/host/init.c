@@ -298,8 +298,8 @@ static void load_kvm(void)
 	chmod("/dev/kvm", 0666);
 }
 
-/* The port of that name, or the console. */
-static int open_port(const char *name)
+/* The port of that name; `instead` where the machine has none. */
+static int open_port(const char *name, int instead)
 {
 	DIR *directory = opendir("/sys/class/virtio-ports");
 	int found = -1;
@@ -315,7 +315,7 @@ static int open_port(const char *name)
 	}
 	if (directory)
 		closedir(directory);
-	return found >= 0 ? found : open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	return found >= 0 ? found : instead;
 }
 
 __attribute__((noreturn)) static void child(const struct job *job, int out, int err)
@@ -338,7 +338,8 @@ __attribute__((noreturn)) static void child(const struct job *job, int out, int 
 /* Runs the command to its end, tells how it was, and turns the machine off. */
 __attribute__((noreturn)) static void run_job(const struct job *job)
 {
-	int out = open_port("host.out"), err = open_port("host.err"), tell = open_port("host.status");
+	int console = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	int out = open_port("host.out", console), err = open_port("host.err", out), tell = open_port("host.status", console);
 	dprintf(tell, "started\n");
 	pid_t pid = fork();
 	if (pid == 0)
