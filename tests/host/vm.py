@@ -75,7 +75,8 @@ def setup():
     done = subprocess.run([str(HERE / "setup")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise Died((done.stderr.strip().splitlines() or ["tests/host/setup ended without a word"])[-1])
+        said = done.stderr.strip().splitlines() or [f"tests/host/setup ended with {done.returncode} and no word"]
+        raise Died(said[-1].removeprefix("setup: "))
     return done.stdout.splitlines()[-1]
 
 

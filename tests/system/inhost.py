@@ -23,6 +23,7 @@ ENVS = {
     "host": {"kvm": True, "disk": "4G"},
     "host-systemd": {"systemd": True},
 }
+SMOKE = "lifecycle: "  # of these the tests that any cgroup tree could upset run in both
 PATIENCE = 10
 LIMIT = 1200  # seconds for one boot with all its tests
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
@@ -41,6 +42,7 @@ class Before:
 
     def took_place(self, title):
         self.made_up += self.titles.count(title)
+        self.titles = [t for t in self.titles if t != title]
 
     def end(self):
         if self.reason:
@@ -49,13 +51,22 @@ class Before:
 
 
 def choose(env, tests, before, is_asked):
-    """Tests with the tag; on the plain host those that were skipped, and all that a pattern asks for by name, too."""
+    """
+    Tests with the tag, and a few of the others, to see that all is well there. On the plain host those that
+    were skipped here, too, and all that a pattern asks for by name.
+    """
     def wanted(test):
-        if env in test.envs:
-            return True
-        plain = env == "host" and not any(e in ENVS for e in test.envs)
-        return plain and (is_asked or test.title in before.titles)
+        if any(e in ENVS for e in test.envs):
+            return env in test.envs
+        if is_asked:
+            return env == "host"
+        return env == "host" and test.title in before.titles or test.title.startswith(SMOKE) and "unified" in test.envs
     return [t for t in tests if wanted(t)]
+
+
+def units_for(env, programs):
+    """What talks to systemd runs where it is, the others on the plain host."""
+    return [os.path.abspath(p) for p in programs if ("systemd" in os.path.basename(p)) == (env == "host-systemd")]
 
 
 class Relay:
@@ -69,20 +80,26 @@ class Relay:
 def run_unit_programs(plan, relay):
     """Criterion programs; each of their tests is an outcome of ours."""
     for program in plan["units"]:
-        name = os.path.basename(program)
-        with tempfile.NamedTemporaryFile() as report:
+        for outcome in run_unit_program(program, plan["env"]):
+            relay.add(outcome)
+
+
+def run_unit_program(program, env):
+    name = os.path.basename(program)
+    with tempfile.NamedTemporaryFile() as report:
+        try:
             done = subprocess.run([program, "--short-filename", "--color=never", "--xml=" + report.name],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True, errors="replace", check=False)
-            outcomes = list(read_criterion(name, report.name, plan["env"]))
-        bad = [o for o in outcomes if o["verdict"] == FAIL]
-        for outcome in bad:
-            outcome["text"] = done.stdout
-        if not outcomes or (done.returncode != 0 and not bad):
-            outcomes.append(outcome_of(f"{name}: ends well", plan["env"], FAIL,
-                                       f"{name} ended with {done.returncode}\n{done.stdout}"))
-        for outcome in outcomes:
-            relay.add(outcome)
+        except OSError as error:
+            return [outcome_of(f"{name}: starts", env, FAIL, f"{error}\n")]
+        outcomes = list(read_criterion(name, report.name, env))
+    bad = [o for o in outcomes if o["verdict"] == FAIL]
+    for outcome in bad:
+        outcome["text"] = done.stdout
+    if not outcomes or (done.returncode != 0 and not bad):
+        outcomes.append(outcome_of(f"{name}: ends well", env, FAIL, f"{name} ended with {done.returncode}\n{done.stdout}"))
+    return outcomes
 
 
 def outcome_of(title, env, verdict, text="", reason="", seconds=0.0):
@@ -107,10 +124,10 @@ class Stage:
 
     def __init__(self, env, tests, options, place, before, report):
         self.env, self.before, self.report = env, before, report
-        self.waiting = [t.title for t in tests]
-        self.units = [os.path.abspath(u) for u in options.unit] if env == "host" else []
-        self.jobs, self.place, self.verbose = options.jobs, place, options.verbose
-        self.rest = b""
+        self.tests, self.waiting = tests, [t.title for t in tests]
+        self.units = units_for(env, options.unit)
+        self.jobs, self.place = options.jobs, place
+        self.reported = set()
 
     def run(self):
         if not self.waiting and not self.units:
@@ -119,6 +136,8 @@ class Stage:
             home = vm.setup()
         except vm.Died as death:
             self.before.reason = str(death)
+            # What does not insist on it was run or counted before.
+            self.waiting = [t.title for t in self.tests if self.env in t.envs]
             self._all(SKIP, f"no disposable host: {death}")
             return
         print(f"\n-- {self.env}: {len(self.waiting)} tests on the disposable host", flush=True)
@@ -136,8 +155,9 @@ class Stage:
                 return
 
     def _boot(self, home):
-        plan = {"env": self.env, "titles": self.waiting, "units": self.units, "jobs": self.jobs,
+        plan = {"env": self.env, "titles": self.waiting, "units": self._silent_units(), "jobs": self.jobs,
                 "binary": self.place.binary, "programs": self.place.programs}
+        self.rest = b""
         path = f"{self.place.path}/plan-{self.env}"
         with open(path, "w", encoding="utf-8") as f:
             json.dump(plan, f)
@@ -161,6 +181,7 @@ class Stage:
 
     def _outcome(self, outcome):
         title = outcome["title"]
+        self.reported.add(title.split(":")[0])
         if title in self.waiting:
             self.waiting.remove(title)
         if title in self.before.titles:
@@ -169,7 +190,13 @@ class Stage:
             self.before.took_place(title)
         self.report.add(outcome)
 
+    def _silent_units(self):
+        """Programs of which nothing was heard; each sends its outcomes together."""
+        return [u for u in self.units if os.path.basename(u) not in self.reported]
+
     def _all(self, verdict, text):
-        """The same outcome for all that have none yet."""
+        """The same outcome for all that have none yet; but a unit program is not skipped twice."""
         for title in list(self.waiting):
             self._outcome(outcome_of(title, self.env, verdict, text, reason=text))
+        for program in self._silent_units() if verdict == FAIL else ():
+            self._outcome(outcome_of(f"{os.path.basename(program)}: runs", self.env, verdict, text))
