@@ -118,7 +118,15 @@ static uint64_t claims_of_leaves(const struct cpg *cpg, const struct cpg_tree *t
 	return sum;
 }
 
-/* The nearest group upwards that has a reservation: it is what those in it share. */
+static bool has_reserve(const struct cpg_tree *t)
+{
+	for (size_t i = 1; i < t->n; i++)
+		if (t->v[i].attr.policy.reserve_milli)
+			return true;
+	return false;
+}
+
+/* The nearest group upwards that has a reservation: it is what those in it share. Needs the whole tree. */
 static int check_reserve(const struct cpg *cpg, const struct cpg_tree *t, int at, const struct asked *q,
 			 const char *leaf, struct arena *a, struct error *err)
 {
@@ -206,7 +214,12 @@ int cpg_admit(struct cpg *cpg, const char *name, const struct spec_resources *re
 	auto_close int fd = cpg_open(cpg, name, false, err);
 	struct cpg_tree tree;
 	struct asked q;
-	int r = fd < 0 ? fd : cpg_tree_load(cpg, a, &tree, err);
+	int r = fd < 0 ? fd : cpg_tree_load_path(cpg, name, a, &tree, err);
+
+	/* Who else is in it matters only where somebody was promised something. */
+	if (r == 0 && has_reserve(&tree))
+		r = cpg_tree_load(cpg, a, &tree, err);
+
 	int self = r < 0 ? -1 : cpg_tree_find(&tree, name);
 
 	if (r == 0 && self < 0)

@@ -198,7 +198,7 @@ struct cpg_group {
 /* Flags of create, set, delete and of members' admission. */
 enum {
 	CPG_IF_NOT_EXISTS = 1 << 0, /* create: an existing group with the same policy is success, another one -EEXIST */
-	CPG_FORCE = 1 << 1,         /* set: although it invalidates a sibling's partition */
+	CPG_FORCE = 1 << 1,         /* although a partition becomes invalid, somebody below loses CPUs, or memory.max kills */
 	CPG_CHECK = 1 << 2,         /* verdict only; nothing is touched */
 	CPG_KILL = 1 << 3,          /* delete: SIGKILL to everybody first */
 	CPG_RECURSIVE = 1 << 4,     /* delete: the groups below, too */

@@ -83,9 +83,15 @@ static int make_directory(const struct cpg_plan *p, struct error *err)
 		close(fd);
 		return exists_error(p, err);
 	}
-	/* A member of a policy is no place in config.json. */
-	if (fd < 0 && err)
-		err->at[0] = '\0';
+	if (fd >= 0 || !err)
+		return fd;
+	/* A member of a policy is no place in config.json, and a group has no cgroupsPath. */
+	err->at[0] = '\0';
+	if (fd == -EACCES || fd == -EPERM || fd == -EROFS) {
+		err->hint[0] = '\0';
+		error_hint(err, "act as root, or choose a base (--cpu-group-base) in a cgroup that is delegated to this user "
+				"with the controllers it needs");
+	}
 	return fd;
 }
 

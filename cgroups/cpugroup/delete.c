@@ -164,10 +164,15 @@ static int do_delete(struct cpg *cpg, const struct content *c, unsigned flags, s
 	const struct cpg_node *self = &c->tree->v[c->self];
 	struct cpg_journal j = { .a = c->a };
 	bool took_cpus = false;
+	int64_t deadline = cg_now_ms() + KILL_WAIT_MS;
 	int r = (flags & CPG_KILL) ? kill_all(cpg, self, err) : 0;
 
-	for (size_t i = 0; r == 0 && i < c->n_leaves; i++)
-		r = cg_remove(cpg->host, c->leaves[i], KILL_WAIT_MS, err);
+	/* One deadline for all of them: they die at the same time. */
+	for (size_t i = 0; r == 0 && i < c->n_leaves; i++) {
+		int64_t left = deadline - cg_now_ms();
+
+		r = cg_remove(cpg->host, c->leaves[i], left > 0 ? (int)left : 0, err);
+	}
 	for (size_t i = c->tree->n; r == 0 && i-- > 1;) {
 		if (!cpg_is_within(c->tree->v[i].name, self->name))
 			continue;

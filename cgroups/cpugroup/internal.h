@@ -116,6 +116,8 @@ struct cpg_tree {
 	bool has_base;
 };
 int cpg_tree_load(struct cpg *cpg, struct arena *a, struct cpg_tree *ret, struct error *err);
+/* Only the group `name` and those it is in: what a container that comes in asks about. .all is .effective. */
+int cpg_tree_load_path(struct cpg *cpg, const char *name, struct arena *a, struct cpg_tree *ret, struct error *err);
 /* Index of a group, "" for the base; -1: there is none. */
 int cpg_tree_find(const struct cpg_tree *t, const char *name);
 /* "root" or "isolated" and in force. */
@@ -149,6 +151,10 @@ int cpg_plan_init(struct cpg_plan *p, struct cpg *cpg, struct arena *a, const st
 		  const char *name, const struct cpg_policy *policy, unsigned flags, struct error *err);
 /* Every rule that can be checked before anything is touched. */
 int cpg_plan_check(struct cpg_plan *p, struct error *err);
+/* Warns about reservations that weights do not bear out (shares.c). */
+void cpg_check_shares(const struct cpg_plan *p);
+/* The weight that gives reserve of the CPUs beside `others` (their sum); UINT64_MAX: none does. Pure. */
+uint64_t cpg_weight_for(uint64_t reserve_milli, uint64_t cpus_milli, uint64_t others);
 /* -ENOTSUP when the policy needs a controller that this host's tree does not have. */
 int cpg_require(struct cpg *cpg, const struct cpg_policy *policy, struct error *err);
 

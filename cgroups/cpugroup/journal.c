@@ -39,8 +39,6 @@ static int write_error(const char *path, const char *file, const char *value, in
 	else if (code == EACCES || code == EPERM || code == EROFS)
 		error_hint(err, "this user may not write %s there: let the owner of the tree delegate the cgroup "
 				"above it (systemd: Delegate=yes), or act as root", file);
-	else if (code == EBUSY && strcmp(file, "memory.max") == 0)
-		error_hint(err, "more memory is in use than that, and it cannot be reclaimed");
 	return r;
 }
 

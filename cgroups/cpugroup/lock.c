@@ -46,6 +46,14 @@ static bool is_still(const struct cpg *cpg, int fd, const char *path)
 	       a.st_dev == b.st_dev;
 }
 
+/* cg_create() speaks of a container's path. */
+static void other_hint(struct error *err)
+{
+	if (err)
+		err->hint[0] = '\0';
+	error_hint(err, "act as root, or choose a base (--cpu-group-base) in a cgroup that is delegated to this user");
+}
+
 int cpg_lock_base(struct cpg *cpg, bool make, bool *ret_made, struct error *err)
 {
 	bool made = false;
@@ -55,6 +63,8 @@ int cpg_lock_base(struct cpg *cpg, bool make, bool *ret_made, struct error *err)
 
 		if (fd == -ENOENT && make && tries < 4) {
 			fd = cg_create(cpg->host, cpg->base, NULL, &made, err);
+			if (fd == -EACCES || fd == -EPERM || fd == -EROFS)
+				other_hint(err);
 			if (fd < 0)
 				return error_wrap(err, fd, "cannot make the base of the CPU groups, /%s", cpg->base);
 		}

@@ -7,8 +7,8 @@
 
 /* Pure. False, and *ret as it was, for a text that is not of this form. */
 bool cpg_psi_parse(const char *text, struct cpg_psi *ret);
-/* has is false where the file is missing or switched off. */
-void cpg_psi_read(int cg_fd, const char *file, struct cpg_psi *ret);
+/* has is false where the file is missing (-ENOENT) or switched off (-EOPNOTSUPP). */
+int cpg_psi_read(int cg_fd, const char *file, struct cpg_psi *ret);
 
 /* What a directory inside a group is. */
 enum cpg_kind { CPG_LEAF, CPG_GROUP, CPG_RESIDUAL };

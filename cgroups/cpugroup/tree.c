@@ -130,27 +130,69 @@ static void add_up_partitions(struct walk *w)
 	}
 }
 
-int cpg_tree_load(struct cpg *cpg, struct arena *a, struct cpg_tree *ret, struct error *err)
+/* The base as the first node. Its fd; -ENOENT without a message where there is none yet. */
+static int add_base(struct walk *w, struct error *err)
 {
-	struct walk w = { .cpg = cpg, .a = a };
-	auto_close int fd = cg_open_below(cpg->host->root_fd, cpg->base, O_RDONLY | O_DIRECTORY);
-	struct cpg_node *base = add(&w);
-	int r = 0;
+	const struct cpg *cpg = w->cpg;
+	int fd = cg_open_below(cpg->host->root_fd, cpg->base, O_RDONLY | O_DIRECTORY);
+	struct cpg_node *base = add(w);
 
 	if (fd < 0 && fd != -ENOENT)
 		return error_set(err, -fd, "open the base of the CPU groups, /%s", cpg->base);
 
-	*base = (struct cpg_node){ .name = "", .path = arena_strdup(a, cpg->base), .parent = -1 };
+	*base = (struct cpg_node){ .name = "", .path = arena_strdup(w->a, cpg->base), .parent = -1 };
 	base->attr.uuid = base->attr.created = "";
 	cpg_policy_default(&base->attr.policy);
 	/* Without a base yet, it will inherit what the root has. */
-	read_files(&w, fd < 0 ? cpg->host->root_fd : fd, base);
-	if (fd >= 0)
+	read_files(w, fd < 0 ? cpg->host->root_fd : fd, base);
+	return fd;
+}
+
+int cpg_tree_load(struct cpg *cpg, struct arena *a, struct cpg_tree *ret, struct error *err)
+{
+	struct walk w = { .cpg = cpg, .a = a };
+	auto_close int fd = add_base(&w, err);
+	int r = fd < 0 && fd != -ENOENT ? fd : 0;
+
+	if (r == 0 && fd >= 0)
 		r = add_children(&w, fd, 0, 0, err);
 	if (r < 0)
 		return r;
 	add_up_partitions(&w);
 	*ret = (struct cpg_tree){ .v = w.v, .n = w.n, .has_base = fd >= 0 };
+	return 0;
+}
+
+int cpg_tree_load_path(struct cpg *cpg, const char *name, struct arena *a, struct cpg_tree *ret, struct error *err)
+{
+	struct walk w = { .cpg = cpg, .a = a };
+	auto_close int base = add_base(&w, err);
+	size_t end = 0;
+
+	if (base < 0 && base != -ENOENT)
+		return base;
+	while (base >= 0 && name[end]) {
+		size_t from = name[end] == '/' ? end + 1 : end;
+		struct cpg_attr attr;
+
+		end = from + strcspn(name + from, "/");
+
+		const char *at = arena_strndup(a, name, end);
+		const char *path = arena_printf(a, "%s/%s", cpg->base, at);
+		auto_close int fd = cg_open_below(base, at, O_RDONLY | O_DIRECTORY);
+		int r = fd < 0 ? 0 : cpg_attr_read(fd, path, a, &attr, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+
+		struct cpg_node *node = add(&w);
+
+		*node = (struct cpg_node){ .name = at, .path = path, .parent = (int)w.n - 2, .attr = attr };
+		read_files(&w, fd, node);
+	}
+	*ret = (struct cpg_tree){ .v = w.v, .n = w.n, .has_base = base >= 0 };
 	return 0;
 }
 

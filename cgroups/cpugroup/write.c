@@ -64,6 +64,29 @@ static int put_between(struct job *w, const char *file, const char *value, struc
 	return r == -ENOENT ? 0 : r;
 }
 
+/*
+ * The kernel kills to get below a new limit that reclaim does not reach in time.
+ * memory.high reclaims and never kills, so it goes first, and tells whether there is room.
+ */
+static int write_memory(struct job *w, struct error *err)
+{
+	int64_t limit = w->p->policy->memory_max;
+	const char *high = cpg_text(w->fd, "memory.high", w->j->a);
+	uint64_t used = 0;
+	int r = 0;
+
+	if (limit >= 0 && cg_read_number(w->fd, "memory.current", &used) == 0 && used > (uint64_t)limit) {
+		r = put_between(w, "memory.high", value_of(w, "memory.max")->value, err);
+		if (r == 0 && cg_read_number(w->fd, "memory.current", &used) == 0 && used > (uint64_t)limit &&
+		    !(w->p->flags & CPG_FORCE))
+			r = error_rule(err, EBUSY, "memory %" PRId64 ": %" PRIu64 " bytes are in use and cannot be reclaimed; "
+				       "a limit below that would kill", limit, used);
+	}
+	if (r == 0)
+		r = put(w, "memory.max", err);
+	return r < 0 || !*high ? r : put_between(w, "memory.high", high, err);
+}
+
 /* Lists are taken and then ignored where the parent does not have them: only the effective list tells. */
 static int check_effective(const struct job *w, const char *what, const struct cpg_mask *asked,
 			   const struct cpg_mask *have, struct error *err)
@@ -180,7 +203,7 @@ int cpg_write_policy(const struct cpg_plan *p, int fd, unsigned affected, struct
 		affected |= CPG_SET_CAP;
 
 	if (affected & CPG_SET_MEMORY)
-		r = put(&w, "memory.max", err);
+		r = write_memory(&w, err);
 	if (r == 0 && (affected & CPG_SET_PIDS))
 		r = put(&w, "pids.max", err);
 	if (r == 0 && (affected & (CPG_SET_CPUS | CPG_SET_MEMS | CPG_SET_EXCLUSIVE)))

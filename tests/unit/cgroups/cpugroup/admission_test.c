@@ -84,3 +84,18 @@ Test(cpg_admission, a_group_promises_its_reservation_else_its_cap_else_its_cpus)
 	p.reserve_milli = 1500;
 	cr_assert_eq(cpg_capacity_milli(&p, 250000, 100000, 4), 1500);
 }
+
+/* The weight that is asked for is the smallest that does. */
+Test(cpg_admission, a_weight_bears_a_reservation_out_exactly)
+{
+	for (uint64_t cpus = 1; cpus <= 8; cpus++)
+		for (uint64_t others = 0; others <= 900; others += 100)
+			for (uint64_t reserve = 100; reserve < cpus * 1000; reserve += 300) {
+				uint64_t w = cpg_weight_for(reserve, cpus * 1000, others);
+
+				cr_assert(cpus * 1000 * w >= reserve * (w + others));
+				cr_assert(w == 0 || cpus * 1000 * (w - 1) < reserve * (w - 1 + others) || others == 0);
+			}
+	cr_assert_eq(cpg_weight_for(4000, 4000, 1), UINT64_MAX, "all of it, beside somebody");
+	cr_assert_eq(cpg_weight_for(4000, 4000, 0), 1);
+}

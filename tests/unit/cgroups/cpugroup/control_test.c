@@ -287,3 +287,90 @@ Test(cpg_control, a_limit_on_the_group_stands_before_anybody_is_in_it)
 	cr_assert_eq(kill(pid, SIGKILL), 0);
 	wait_status(pid);
 }
+
+static int hold_memory(void)
+{
+	size_t size = 48u << 20;
+	char *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (m == MAP_FAILED)
+		return 1;
+	memset(m, 1, size);
+	return sleep_for_ever();
+}
+
+/* Populated is more than 40 MiB of the page tables' and the pages' memory. */
+static void wait_for_memory(void)
+{
+	for (int i = 0; i < 3000; i++) {
+		if (strtoull(line("gold", "memory.current"), NULL, 10) > (40u << 20))
+			return;
+		usleep(10000);
+	}
+	cr_assert_fail("memory.current stays at %s", line("gold", "memory.current"));
+}
+
+Test(cpg_control, a_memory_limit_below_what_is_in_use_does_not_kill, .timeout = 120)
+{
+	assert_ok(create("gold", "{\"memory\":104857600}"));
+
+	auto_close int fd = room_leaf(&r, "gold/web");
+	struct scratch s = { .fd = fd };
+	pid_t pid = scratch_fork(&s, hold_memory);
+
+	wait_for_memory();
+	if (strcmp(line("gold", "memory.swap.current"), "-") != 0)
+		room_write(&r, "gold", "memory.swap.max", "0");
+	cr_assert_eq(set("gold", "{\"pids\":9,\"memory\":10485760}"), -EBUSY);
+	says("bytes are in use and cannot be reclaimed");
+	cr_expect_str_eq(line("gold", "memory.max"), "104857600");
+	cr_expect_str_eq(line("gold", "memory.high"), "max");
+	cr_expect_str_eq(line("gold", "pids.max"), "max");
+	cr_assert_eq(waitpid(pid, NULL, WNOHANG), 0, "it lives");
+	assert_ok(set("gold", "{\"memory\":83886080}"));
+	cr_expect_str_eq(line("gold", "memory.max"), "83886080");
+}
+
+Test(cpg_control, a_container_keeps_the_cpus_it_lists)
+{
+	room_need_cpus(&r, 2);
+	assert_ok(create("gold", "{\"cpus\":\"0-1\"}"));
+	room_fork(&r, "gold/web");
+	room_write(&r, "gold/web", "cpuset.cpus", "1");
+	cr_assert_eq(set("gold", "{\"cpus\":\"0\"}"), -EBUSY);
+	says("container \"web\" in CPU group \"gold\" uses \"1\"");
+	assert_ok(room_set(&r, "gold", "{\"cpus\":\"0\"}", CPG_FORCE, &err));
+}
+
+Test(cpg_control, a_reservation_that_weights_do_not_bear_out_is_warned_about)
+{
+	room_need_cpus(&r, 2);
+	assert_ok(create("gold", "{\"cap\":\"1\"}"));
+	assert_ok(create("gold/heavy", "{\"weight\":1000}"));
+	cr_assert_null(strstr(room_log(&r), "level=warning"), "%s", room_log(&r));
+	assert_ok(create("gold/a", "{\"reserve\":\"1\"}"));
+	cr_assert(strstr(room_log(&r), "its weight of 100 of 1100 gives"), "%s", room_log(&r));
+}
+
+Test(cpg_control, the_path_to_a_group_says_the_same_as_the_whole_tree)
+{
+	struct cpg_tree all;
+	struct cpg_tree path;
+
+	assert_ok(create("gold", "{\"cpus\":\"0\",\"cap\":\"0.5\"}"));
+	assert_ok(create("gold/a", "{\"cap\":\"50%\"}"));
+	assert_ok(create("gold/a/b", "{}"));
+	assert_ok(create("silver", "{}"));
+	assert_ok(cpg_tree_load(&r.cpg, r.a, &all, &err));
+	assert_ok(cpg_tree_load_path(&r.cpg, "gold/a", r.a, &path, &err));
+	cr_assert_eq(path.n, 3);
+	for (size_t i = 0; i < path.n; i++) {
+		int at = cpg_tree_find(&all, path.v[i].name);
+
+		cr_assert(at >= 0);
+		cr_expect_str_eq(path.v[i].path, all.v[at].path);
+		cr_expect_eq(path.v[i].quota_us, all.v[at].quota_us);
+		cr_expect(cpg_mask_equal(&path.v[i].effective, &all.v[at].effective));
+		cr_expect_str_eq(path.v[i].attr.uuid, all.v[at].attr.uuid);
+	}
+}
