@@ -13,8 +13,10 @@
 
 #include "cgroups/cgroups.h"
 #include "cgroups/cpugroup/cpugroup.h"
+#include "cgroups/systemd/systemd.h"
 #include "cli/check.h"
 #include "spec/base/auto.h"
+#include "spec/base/dl.h"
 
 /* A child born in our own cgroup: asks for the mechanism, changes nothing. */
 static int probe_clone_into(const void *arg)
@@ -140,6 +142,28 @@ static void check_clone_into(struct check *c, const struct cg_host *host)
 			    "start a process inside a cgroup");
 }
 
+/* The static build cannot try: bulkhead-shared, which it executes for a container, does. */
+static void check_systemd(struct check *c, const struct cg_host *host)
+{
+	struct unit_manager *m = NULL;
+	struct error err = ERROR_INIT;
+	char line[1024];
+
+	if (!dl_can_load() && unit_host_has_systemd() && host->layout == CG_UNIFIED) {
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "systemd cgroups", "systemd runs here; libsystemd not tried");
+		return;
+	}
+	if (unit_connect(host, &m, &err) == 0) {
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, "systemd cgroups", "systemd %u answers", unit_version(m));
+		unit_disconnect(m);
+		return;
+	}
+	error_line(&err, line, sizeof(line));
+	cli_check_add(c, CHECK_WARN, CHECK_OPTIONAL, "systemd cgroups", "%s", line);
+	if (err.hint[0])
+		cli_check_remedy(c, "%s", err.hint);
+}
+
 void cli_check_cgroups(struct check *c)
 {
 	struct cg_host host;
@@ -159,6 +183,7 @@ void cli_check_cgroups(struct check *c)
 	check_controllers(c, &host);
 	check_cpu_groups(c, &host);
 	check_clone_into(c, &host);
+	check_systemd(c, &host);
 	cg_host_close(&host);
 	cli_check_add_errno(c, cli_check_in_child(probe_device_program, NULL), CHECK_MISSING,
 			    CHECK_OPTIONAL, "device filter", "load a cgroup device program");

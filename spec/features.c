@@ -88,7 +88,7 @@ static void write_cgroup(struct json_w *w)
 	json_w_open(w, "cgroup", '{');
 	json_w_bool(w, "v1", false);
 	json_w_bool(w, "v2", true);
-	json_w_bool(w, "systemd", false);
+	json_w_bool(w, "systemd", true);
 	json_w_bool(w, "systemdUser", false);
 	json_w_bool(w, "rdma", true);
 	json_w_close(w, '}');
