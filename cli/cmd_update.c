@@ -32,8 +32,10 @@ int cmd_update(struct cli *cli, struct error *err)
 	if (!id)
 		return -EINVAL;
 
-	int r = file ? read_resources(cli, file, &res, err)
-		     : cli_update_options(&cli->args, cli->arena, &options, err);
+	int r = rt_hand_over(&cli->ctx, id, err);
 
+	if (r == 0)
+		r = file ? read_resources(cli, file, &res, err)
+			 : cli_update_options(&cli->args, cli->arena, &options, err);
 	return r < 0 ? r : rt_update(&cli->ctx, id, res, err);
 }

@@ -26,7 +26,7 @@ static int plan_unit(struct build *b, struct error *err)
 	resources_device_rules(b->spec, rules);
 	unit_plan_devices(&u->plan, rules, RESOURCES_DEVICE_LISTS);
 
-	int r = unit_plan_limits(&u->plan, &b->cg, unit_version(u->manager), err);
+	int r = unit_plan_limits(&u->plan, &b->cg, unit_version(u->manager), UNIT_AT_START, err);
 
 	if (r == 0)
 		r = unit_plan_annotations(&u->plan, b->spec->annotations, b->spec->n_annotations, err);

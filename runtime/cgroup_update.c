@@ -87,7 +87,7 @@ static int set_properties(struct unit_manager *m, const char *unit, const struct
 			  struct error *err)
 {
 	struct unit_plan props = { .arena = a };
-	int r = unit_plan_limits(&props, plan, unit_version(m), err);
+	int r = unit_plan_limits(&props, plan, unit_version(m), UNIT_LATER, err);
 
 	return r < 0 ? r : unit_set(m, unit, &props, err);
 }

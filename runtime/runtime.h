@@ -97,6 +97,12 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 int rt_pause(const struct rt_context *ctx, const char *id, struct error *err);
 int rt_resume(const struct rt_context *ctx, const char *id, struct error *err);
 
+/*
+ * Executes the build that can load libraries when a command that changes this container needs one (shared.h). Called
+ * before standard input is read: the other build begins anew. Returns 0 when this one will do.
+ */
+int rt_hand_over(const struct rt_context *ctx, const char *id, struct error *err);
+
 /* Merges the given members over the container's current resources, writes them, keeps them in the state. */
 int rt_update(const struct rt_context *ctx, const char *id, const struct spec_resources *res,
 	      struct error *err);

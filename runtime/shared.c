@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cgroups/systemd/systemd.h"
+#include "runtime/state.h"
 #include "spec/base/dl.h"
 
 #define SHARED_NAME "bulkhead-shared"
@@ -60,4 +61,17 @@ int shared_for_systemd(const struct rt_context *ctx, struct error *err)
 {
 	return dl_can_load() || !unit_host_has_systemd() ?
 		       0 : execute(ctx, 0, "libsystemd for a container of the systemd cgroup driver", err);
+}
+
+int rt_hand_over(const struct rt_context *ctx, const char *id, struct error *err)
+{
+	static struct arena a = ARENA_INIT;
+	struct rt_state state;
+
+	if (dl_can_load())
+		return 0;
+
+	int r = state_peek(ctx, id, &a, &state, err);
+
+	return r == 0 && state.unit && state.unit[0] ? shared_for_systemd(ctx, err) : r;
 }

@@ -11,7 +11,6 @@
 #include "runtime/cgroup_driver.h"
 #include "runtime/group.h"
 #include "runtime/resources.h"
-#include "runtime/shared.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
@@ -44,8 +43,6 @@ int rt_update(const struct rt_context *ctx, const char *id, const struct spec_re
 
 	if (r == -ENOENT || (r == 0 && state_status(ctx, dir_fd, &state) == RT_STOPPED))
 		return error_rule(err, ESRCH, TEXT_NOT_RUNNING);
-	if (r == 0 && state.unit[0])
-		r = shared_for_systemd(ctx, err);
 	if (r == 0)
 		r = state_load_config(dir_fd, &a, &spec, err);
 	if (r == 0)

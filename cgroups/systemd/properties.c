@@ -143,6 +143,16 @@ static int convert_idle(const struct conversion *c, struct error *err)
 	return put_number(c, c->property, strcmp(c->write->value, "1") == 0 ? 0 : 100);
 }
 
+/* From 253 on systemd writes memory.oom.group of a scope whenever it writes memory limits: 1 with OOMPolicy=kill. */
+static int convert_oom_group(const struct conversion *c, struct error *err)
+{
+	(void)err;
+	unit_plan_put(c->plan, (struct unit_property){
+		.name = c->property, .type = "s", .text = strcmp(c->write->value, "1") == 0 ? "kill" : "continue",
+		.pointer = c->write->pointer });
+	return 0;
+}
+
 /* "quota period" or "max period". */
 static int convert_bandwidth(const struct conversion *c, struct error *err)
 {
@@ -193,40 +203,43 @@ static const struct {
 	const char *file, *property;
 	unsigned since;
 	int (*convert)(const struct conversion *c, struct error *err);
+	bool at_start; /* and not later */
 } table[] = {
-	{ "cpu.weight", "CPUWeight", 232, convert_weight },
-	{ "cpu.idle", "CPUWeight", 252, convert_idle },
-	{ "cpu.max", "CPUQuotaPerSecUSec", 242, convert_bandwidth },
-	{ "cpuset.cpus", "AllowedCPUs", 244, convert_set },
-	{ "cpuset.mems", "AllowedMemoryNodes", 244, convert_set },
-	{ "memory.min", "MemoryMin", 240, convert_amount },
-	{ "memory.low", "MemoryLow", 231, convert_amount },
-	{ "memory.high", "MemoryHigh", 231, convert_amount },
-	{ "memory.max", "MemoryMax", 231, convert_amount },
-	{ "memory.swap.max", "MemorySwapMax", 232, convert_amount },
-	{ "memory.zswap.max", "MemoryZSwapMax", 253, convert_amount },
-	{ "pids.max", "TasksMax", 227, convert_amount },
-	{ "io.bfq.weight", "IOWeight", 230, convert_weight },
-	{ "io.weight", "IOWeight", 230, convert_weight },
+	{ "cpu.weight", "CPUWeight", 232, convert_weight, false },
+	{ "cpu.idle", "CPUWeight", 252, convert_idle, false },
+	{ "cpu.max", "CPUQuotaPerSecUSec", 242, convert_bandwidth, false },
+	{ "cpuset.cpus", "AllowedCPUs", 244, convert_set, false },
+	{ "cpuset.mems", "AllowedMemoryNodes", 244, convert_set, false },
+	{ "memory.min", "MemoryMin", 240, convert_amount, false },
+	{ "memory.low", "MemoryLow", 231, convert_amount, false },
+	{ "memory.high", "MemoryHigh", 231, convert_amount, false },
+	{ "memory.max", "MemoryMax", 231, convert_amount, false },
+	{ "memory.swap.max", "MemorySwapMax", 232, convert_amount, false },
+	{ "memory.zswap.max", "MemoryZSwapMax", 253, convert_amount, false },
+	{ "memory.oom.group", "OOMPolicy", 253, convert_oom_group, true },
+	{ "pids.max", "TasksMax", 227, convert_amount, false },
+	{ "io.bfq.weight", "IOWeight", 230, convert_weight, false },
+	{ "io.weight", "IOWeight", 230, convert_weight, false },
 };
 
 bool unit_knows_file(const char *file)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (strcmp(file, table[i].file) == 0)
-			return true;
+			return !table[i].at_start;
 	return false;
 }
 
 int unit_plan_limits(struct unit_plan *plan, const struct cg_plan *limits, unsigned version,
-		     struct error *err)
+		     enum unit_moment moment, struct error *err)
 {
 	for (size_t i = 0; i < limits->n; i++)
 		for (size_t k = 0; k < ARRAY_SIZE(table); k++) {
 			struct conversion c = { .plan = plan, .write = &limits->v[i],
 						.property = table[k].property };
 
-			if (strcmp(limits->v[i].file, table[k].file) != 0 || version < table[k].since)
+			if (strcmp(limits->v[i].file, table[k].file) != 0 || version < table[k].since ||
+			    (table[k].at_start && moment != UNIT_AT_START))
 				continue;
 
 			int r = table[k].convert(&c, err);

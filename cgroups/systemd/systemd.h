@@ -80,10 +80,11 @@ void unit_plan_base(struct unit_plan *plan, const struct unit_name *name, const 
 /*
  * Pure. The writes of a cgroup plan that systemd has a property for (`unified`
  * included, the last of two wins). version is that of the manager: what it does not know, it
- * does not undo either. -EINVAL for a value that is no number.
+ * does not undo either. Some properties can only be given at the start. -EINVAL for a value that is no number.
  */
+enum unit_moment { UNIT_AT_START, UNIT_LATER };
 int unit_plan_limits(struct unit_plan *plan, const struct cg_plan *limits, unsigned version,
-		     struct error *err);
+		     enum unit_moment moment, struct error *err);
 
 /*
  * Pure. DevicePolicy= and DeviceAllow=: no less than the rules allow. The exact
@@ -102,7 +103,7 @@ int unit_plan_annotations(struct unit_plan *plan, const struct spec_key_value *a
 /* One line for each property, for debug records and tests. */
 void unit_plan_print(const struct unit_plan *plan, struct buf *out);
 
-/* Has systemd a property for what this write does? */
+/* Has systemd a property for this file that can be changed while the unit runs? */
 bool unit_knows_file(const char *file);
 
 /* A connection to systemd. */

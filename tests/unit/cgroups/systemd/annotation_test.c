@@ -122,7 +122,7 @@ Test(unit_annotations, a_limit_of_the_config_is_not_changed)
 	struct cg_plan limits = { .v = &w, .n = 1 };
 	struct error err = ERROR_INIT;
 
-	cr_assert_eq(unit_plan_limits(&plan, &limits, 252, &err), 0);
+	cr_assert_eq(unit_plan_limits(&plan, &limits, 252, UNIT_AT_START, &err), 0);
 	cr_expect_eq(take(&plan, "MemoryMax", "uint64 18446744073709551615", &err), -EPERM);
 	cr_expect(strstr(err.text, "has set that limit already"), "%s", err.text);
 	cr_expect_eq(plan.v[0].number, 4096);

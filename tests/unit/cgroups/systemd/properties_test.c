@@ -18,7 +18,7 @@ static const char *limits(const char *json, unsigned version)
 
 	cr_assert_eq(spec_parse_resources(json, strlen(json), &a, NULL, &res, &err), 0, "%s", err.text);
 	cr_assert_eq(cg_plan_make(res, &a, NULL, &plan, &err), 0, "%s", err.text);
-	cr_assert_eq(unit_plan_limits(&props, &plan, version, &err), 0, "%s", err.text);
+	cr_assert_eq(unit_plan_limits(&props, &plan, version, UNIT_AT_START, &err), 0, "%s", err.text);
 	unit_plan_print(&props, &out);
 	return out.data ? out.data : "";
 }
@@ -31,7 +31,7 @@ static int refusal(const char *json, struct error *err)
 
 	cr_assert_eq(spec_parse_resources(json, strlen(json), &a, NULL, &res, err), 0, "%s", err->text);
 	cr_assert_eq(cg_plan_make(res, &a, NULL, &plan, err), 0, "%s", err->text);
-	return unit_plan_limits(&props, &plan, 252, err);
+	return unit_plan_limits(&props, &plan, 252, UNIT_AT_START, err);
 }
 
 Test(unit_properties, a_scope_is_delegated_accounted_and_collected)
@@ -132,6 +132,19 @@ Test(unit_properties, what_systemd_has_no_property_for_is_the_cgroups_alone)
 				" \"unified\": {\"memory.oom.group\": \"1\", \"io.weight\": \"8:0 200\", \"misc.max\": \"a 1\"}}", 252), "");
 	cr_expect(unit_knows_file("memory.max"));
 	cr_expect_not(unit_knows_file("cpu.max.burst"));
+}
+
+Test(unit_properties, killing_together_is_a_policy_that_is_given_at_the_start)
+{
+	static struct cg_write w = { .file = "memory.oom.group", .value = "1", .pointer = "/x" };
+	struct cg_plan plan = { .v = &w, .n = 1 };
+	struct unit_plan later = { .arena = &a };
+
+	cr_expect_str_eq(limits("{\"unified\": {\"memory.oom.group\": \"1\"}}", 253),
+			 "unit property OOMPolicy=\"kill\"  [/linux/resources/unified/memory.oom.group]\n");
+	cr_expect_eq(unit_plan_limits(&later, &plan, 253, UNIT_LATER, NULL), 0);
+	cr_expect_eq(later.n, 0);
+	cr_expect_not(unit_knows_file("memory.oom.group"));
 }
 
 Test(unit_properties, a_block_weight_is_given_in_the_terms_of_io_weight)
