@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 int cpg_kind_of(int dir_fd)
@@ -44,28 +45,35 @@ static struct cpg_member *add(struct walk *w)
 	return &w->v[w->n++];
 }
 
-/* Lines of cgroup.procs here and below: each is a process. */
-static uint64_t count_pids(int dir_fd, unsigned depth)
+static uint64_t count_lines(int dir_fd)
 {
-	auto_scratch struct arena *a = cpg_scratch_new();
+	auto_close int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	char text[CG_FILE_MAX];
 	uint64_t lines = 0;
-	auto_close int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 
 	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof(text))) > 0;)
 		for (ssize_t i = 0; i < n; i++)
 			lines += text[i] == '\n';
+	return lines;
+}
 
+/* Processes here and below. */
+static uint64_t count_pids(int dir_fd, struct arena *a, unsigned depth)
+{
+	uint64_t lines = count_lines(dir_fd);
 	const char **child;
+	struct stat st;
 	size_t n;
 
-	if (depth >= CPG_MAX_DEPTH || cpg_children(dir_fd, a, &child, &n, NULL) < 0)
+	/* A directory of kernfs has a link for each one in it: most leaves have none, and are not listed. */
+	if (depth >= CPG_MAX_DEPTH || (fstat(dir_fd, &st) == 0 && st.st_nlink == 2) ||
+	    cpg_children(dir_fd, a, &child, &n, NULL) < 0)
 		return lines;
 	for (size_t i = 0; i < n; i++) {
 		auto_close int sub = cpg_open_child(dir_fd, child[i]);
 
 		if (sub >= 0)
-			lines += count_pids(sub, depth + 1);
+			lines += count_pids(sub, a, depth + 1);
 	}
 	return lines;
 }
@@ -82,7 +90,7 @@ static int read_member(int fd, struct arena *a, struct cpg_member *m)
 	m->populated = cg_flat_value(text, "populated", &v) && v;
 	m->frozen = cg_flat_value(text, "frozen", &v) && v;
 	m->freezing = cg_read_number(fd, "cgroup.freeze", &v) == 0 && v;
-	m->n_pids = m->populated ? count_pids(fd, 0) : 0;
+	m->n_pids = m->populated ? count_pids(fd, a, 0) : 0;
 	if (cg_read(fd, "cpu.stat", text, sizeof(text)) > 0)
 		cg_flat_value(text, "usage_usec", &m->usage_usec);
 	m->cpu_max = cpg_text(fd, "cpu.max", a);

@@ -85,7 +85,6 @@ static int write_list(int dst_fd, const char *file, const char *what, const char
 static int move_round(struct mig *m, int src_fd, int dst_fd, unsigned depth, size_t *ret_n, struct error *err)
 {
 	auto_buf struct buf list = BUF_INIT;
-	auto_scratch struct arena *a = cpg_scratch_new();
 	const char **child;
 	size_t n;
 	int r = read_list(src_fd, "cgroup.procs", &list, err);
@@ -93,7 +92,7 @@ static int move_round(struct mig *m, int src_fd, int dst_fd, unsigned depth, siz
 	if (r == 0 && list.len)
 		r = write_list(dst_fd, "cgroup.procs", "process", list.data, ret_n, err);
 	if (r == 0)
-		r = cpg_children(src_fd, a, &child, &n, err);
+		r = cpg_children(src_fd, m->arena, &child, &n, err);
 	if (r < 0 || depth >= CPG_MAX_DEPTH)
 		return r;
 	for (size_t i = 0; r == 0 && i < n; i++) {

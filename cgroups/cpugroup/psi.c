@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cgroups/kernfile.h"
 #include "spec/base/parse.h"
 
 #define WINDOW_MIN_US 500000
@@ -79,14 +78,15 @@ bool cpg_psi_parse(const char *text, struct cpg_psi *ret)
 	return psi.has;
 }
 
-void cpg_psi_read(int cg_fd, const char *file, struct cpg_psi *ret)
+int cpg_psi_read(int cg_fd, const char *file, struct cpg_psi *ret)
 {
 	char text[512];
+	ssize_t n = cg_read(cg_fd, file, text, sizeof(text));
 
 	*ret = (struct cpg_psi){ .has = false };
-	/* Not there (no PSI in the kernel), or switched off (psi=0, cgroup.pressure 0): EOPNOTSUPP. */
-	if (cg_read(cg_fd, file, text, sizeof(text)) > 0)
+	if (n > 0)
 		cpg_psi_parse(text, ret);
+	return n < 0 ? (int)n : 0;
 }
 
 /* "150ms", "1s", or a plain number of microseconds as the kernel takes it. */

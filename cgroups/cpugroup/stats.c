@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+/* What a sibling was found to lack need not be asked for: who has the same parent has the same files. */
+enum { NO_MEMORY = 1 << 0, NO_PIDS = 1 << 1, NO_CPU_PSI = 1 << 2, NO_MEMORY_PSI = 1 << 3, NO_IO_PSI = 1 << 4 };
+
 static uint64_t number_or(int fd, const char *file, uint64_t other)
 {
 	uint64_t v;
@@ -48,7 +51,16 @@ static void read_flat(const char *text, const struct wanted *w, size_t n)
 		cg_flat_value(text, w[i].key, w[i].ret);
 }
 
-static void read_cpu(int fd, struct cpg_stat *s)
+static void read_psi(int fd, const char *file, unsigned bit, unsigned *lacks, struct cpg_psi *ret)
+{
+	if (*lacks & bit)
+		return;
+	/* Without the file; not without numbers: a cgroup may have them switched off for itself. */
+	if (cpg_psi_read(fd, file, ret) == -ENOENT)
+		*lacks |= bit;
+}
+
+static void read_cpu(int fd, struct cpg_stat *s, unsigned *lacks)
 {
 	const struct wanted wanted[] = {
 		{ "usage_usec", &s->usage_usec },     { "user_usec", &s->user_usec },
@@ -65,14 +77,14 @@ static void read_cpu(int fd, struct cpg_stat *s)
 	}
 	if (s->has_cpu)
 		read_cap(fd, s);
-	cpg_psi_read(fd, "cpu.pressure", &s->cpu);
+	read_psi(fd, "cpu.pressure", NO_CPU_PSI, lacks, &s->cpu);
 }
 
-static void read_memory(int fd, struct cpg_stat *s)
+static void read_memory(int fd, struct cpg_stat *s, unsigned *lacks)
 {
 	char text[CG_FILE_MAX];
 
-	s->has_memory = cg_read_number(fd, "memory.current", &s->memory_current) == 0;
+	s->has_memory = !(*lacks & NO_MEMORY) && cg_read_number(fd, "memory.current", &s->memory_current) == 0;
 	if (s->has_memory) {
 		s->memory_peak = number_or(fd, "memory.peak", UINT64_MAX); /* since Linux 5.19 */
 		s->memory_max = number_or(fd, "memory.max", UINT64_MAX);
@@ -80,10 +92,21 @@ static void read_memory(int fd, struct cpg_stat *s)
 		if (cg_read(fd, "memory.events", text, sizeof(text)) > 0)
 			cg_flat_value(text, "oom_kill", &s->oom_kills);
 	}
-	cpg_psi_read(fd, "memory.pressure", &s->memory);
+	if (!s->has_memory)
+		*lacks |= NO_MEMORY;
+	read_psi(fd, "memory.pressure", NO_MEMORY_PSI, lacks, &s->memory);
 }
 
-int cpg_stat_fd(int cg_fd, struct cpg_stat *ret, struct error *err)
+static void read_pids(int fd, struct cpg_stat *s, unsigned *lacks)
+{
+	s->has_pids = !(*lacks & NO_PIDS) && cg_read_number(fd, "pids.current", &s->pids_current) == 0;
+	if (s->has_pids)
+		s->pids_max = number_or(fd, "pids.max", UINT64_MAX);
+	else
+		*lacks |= NO_PIDS;
+}
+
+static int read_all(int cg_fd, unsigned *lacks, struct cpg_stat *ret)
 {
 	struct cpg_stat s = {
 		.quota_us = UINT64_MAX,       .period_us = UINT64_MAX,  .memory_current = UINT64_MAX,
@@ -96,20 +119,26 @@ int cpg_stat_fd(int cg_fd, struct cpg_stat *ret, struct error *err)
 	ssize_t n = cg_read(cg_fd, "cgroup.events", text, sizeof(text));
 
 	if (n < 0)
-		return error_set(err, (int)-n, "read the statistics of the cgroup");
+		return (int)n;
 	s.populated = cg_flat_value(text, "populated", &v) && v;
 	s.frozen = cg_flat_value(text, "frozen", &v) && v;
-	read_cpu(cg_fd, &s);
+	read_cpu(cg_fd, &s, lacks);
 	/* As near to the reading of usage as can be: utilisation is the one by the other. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s.taken_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	read_memory(cg_fd, &s);
-	cpg_psi_read(cg_fd, "io.pressure", &s.io);
-	s.has_pids = cg_read_number(cg_fd, "pids.current", &s.pids_current) == 0;
-	if (s.has_pids)
-		s.pids_max = number_or(cg_fd, "pids.max", UINT64_MAX);
+	read_memory(cg_fd, &s, lacks);
+	read_psi(cg_fd, "io.pressure", NO_IO_PSI, lacks, &s.io);
+	read_pids(cg_fd, &s, lacks);
 	*ret = s;
 	return 0;
+}
+
+int cpg_stat_fd(int cg_fd, struct cpg_stat *ret, struct error *err)
+{
+	unsigned lacks = 0;
+	int r = read_all(cg_fd, &lacks, ret);
+
+	return r < 0 ? error_set(err, -r, "read the statistics of the cgroup") : 0;
 }
 
 struct walk {
@@ -143,49 +172,51 @@ static bool has_gone(int r)
 static int add_group(struct walk *w, int fd, const char *name, const char *path, unsigned depth,
 		     struct error *err);
 
-static int add_leaf(struct walk *w, int fd, const char *group, const char *path, const char *id,
-		    struct error *err)
+/* A group, while those in it are visited. */
+struct visit {
+	const char *name, *path;
+	unsigned depth;
+	unsigned lacks;    /* of those in it */
+	uint64_t residual; /* what leaves that a move left behind are still charged */
+};
+
+static int add_leaf(struct walk *w, int fd, struct visit *v, const char *id)
 {
 	struct cpg_stat s;
-	int r = cpg_stat_fd(fd, &s, NULL);
+	int r = read_all(fd, &v->lacks, &s);
 
 	if (r < 0)
-		return has_gone(r) ? 0 : error_set(err, -r, "read the statistics of cgroup /%s/%s", path, id);
+		return r;
 	s.name = id;
-	s.group = group;
-	s.path = arena_printf(w->arena, "%s/%s", path, id);
+	s.group = v->name;
+	s.path = arena_printf(w->arena, "%s/%s", v->path, id);
 	w->v[add_row(w)] = s;
 	return 0;
 }
 
-/* One directory of a group. Adds to *residual what a leaf left behind by a move is still charged. */
-static int visit(struct walk *w, int dir_fd, const char *name, const char *path, const char *child,
-		 unsigned depth, uint64_t *residual, struct error *err)
+static int visit(struct walk *w, int dir_fd, struct visit *v, const char *child, struct error *err)
 {
 	auto_close int fd = cpg_open_child(dir_fd, child);
 	int kind = fd < 0 ? fd : cpg_kind_of(fd);
 
-	switch (kind) {
-	case CPG_RESIDUAL:
-		*residual += number_or(fd, "memory.current", 0);
+	if (kind == CPG_RESIDUAL)
+		v->residual += number_or(fd, "memory.current", 0);
+	else if (kind == CPG_LEAF && w->members)
+		kind = add_leaf(w, fd, v, child);
+	else if (kind == CPG_GROUP && w->members && v->depth < CPG_MAX_DEPTH)
+		return add_group(w, fd, arena_printf(w->arena, "%s/%s", v->name, child),
+				 arena_printf(w->arena, "%s/%s", v->path, child), v->depth + 1, err);
+	if (kind >= 0 || has_gone(kind))
 		return 0;
-	case CPG_LEAF:
-		return w->members ? add_leaf(w, fd, name, path, child, err) : 0;
-	case CPG_GROUP:
-		if (!w->members || depth >= CPG_MAX_DEPTH)
-			return 0;
-		return add_group(w, fd, arena_printf(w->arena, "%s/%s", name, child),
-				 arena_printf(w->arena, "%s/%s", path, child), depth + 1, err);
-	}
-	return has_gone(kind) ? 0 : error_set(err, -kind, "open cgroup /%s/%s", path, child);
+	return error_set(err, -kind, "read the statistics of cgroup /%s/%s", v->path, child);
 }
 
 static int add_group(struct walk *w, int fd, const char *name, const char *path, unsigned depth,
 		     struct error *err)
 {
+	struct visit v = { .name = name, .path = path, .depth = depth };
 	const char **child;
 	struct cpg_stat s;
-	uint64_t residual = 0;
 	size_t n;
 	int r = cpg_stat_fd(fd, &s, err);
 
@@ -200,8 +231,8 @@ static int add_group(struct walk *w, int fd, const char *name, const char *path,
 	w->v[row] = s;
 	r = cpg_children(fd, w->arena, &child, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = visit(w, fd, name, path, child[i], depth, &residual, err);
-	w->v[row].residual = residual;
+		r = visit(w, fd, &v, child[i], err);
+	w->v[row].residual = v.residual;
 	return r;
 }
 
