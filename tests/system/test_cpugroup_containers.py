@@ -10,6 +10,7 @@ import time
 import host
 import linux
 from case import deadline, each, envs, eq, has, hasnt, true
+from load import working
 from test_badmoments import calls_of, kill_at, within
 
 ALL = ("hybrid", "unified", "host")
@@ -309,6 +310,54 @@ def test_execs_during_moves_all_work(t):
             eq([p.wait(30) for p in execs], [0, 0, 0])
         eq(g.leaf_of(c), f"gold/{c.id}")
         eq([n for n in os.listdir(g.path("silver")) if n == c.id], [])
+
+
+@envs("host")
+@deadline(150)
+def test_a_leaf_kept_for_its_memory_goes_with_the_container_or_with_the_memory(t):
+    t.need("controller memory")
+    with groups(t, "gold", "silver", "bronze") as g:
+        def charged(c, group):
+            return int(linux.read(f"{g.path(group, c.id)}/memory.current", "0"))
+        c = g.up("gold", working(t, "eat", 40, memory={"limit": 128 << 20})).wait_out("eaten 40", 40)
+        has(g.move(c, "silver").ok().err, "stay charged")
+        true(charged(c, "gold") > 30 << 20 and charged(c, "silver") < 10 << 20, "the charge moved")
+        eq(len(g("cpugroup", "members", "gold", "--format", "json").json), 0)
+        g("exec", c.id, "/bin/true").ok()
+        g.move(c, "bronze").ok()
+        true(charged(c, "gold") > 30 << 20, "the leaf of the first move is gone")
+        # Back where its memory is: that leaf is the container's again.
+        g.move(c, "gold").ok()
+        eq(g.leaf_of(c), f"gold/{c.id}")
+        g.move(c, "silver").ok()
+        g("delete", "--force", c.id).ok()
+        eq([x for x in ("gold", "silver", "bronze") if os.path.exists(g.path(x, c.id))], [])
+        d = g.up("gold", working(t, "eat", 40, memory={"limit": 128 << 20})).wait_out("eaten 40", 40)
+        g.move(d, "silver").ok()
+        g("kill", d.id, "KILL").ok()
+        d.wait("stopped")
+        has(g("cpugroup", "repair", d.id).ok().out, "were removed")
+        true(not os.path.exists(g.path("gold", d.id)), "the leaf is left after its memory is gone")
+        g.up("gold").pid
+
+
+@envs("host")
+@deadline(60)
+def test_what_a_group_cannot_give_is_refused_before_anything_is_made(t):
+    t.need("controller cpuset")
+    with groups(t, "gold") as g:
+        g("cpugroup", "set", "gold", "--cpus", "0").ok()
+        b = t.bundle().probe("sleep", "1000")
+        b.linux["resources"]["cpu"] = {"cpus": "1"}
+        b.save()
+        g("create", "--cpu-group", "gold", "--bundle", b.path, t.name()).fails('CPU group "gold"', "1")
+        eq(t.state_names(), [])
+        c = t.up(b)
+        g.move(c, "gold").fails('CPU group "gold"')
+        true("gold" not in c.cgroup, "it was moved")
+        d = g.up("gold")
+        g("update", "--cpuset-cpus", "1", d.id).fails('CPU group "gold"')
+        g("update", "--cpuset-cpus", "0", d.id).ok()
 
 
 # ---- a mover that dies
