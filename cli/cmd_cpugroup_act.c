@@ -117,9 +117,12 @@ static void moved_text(struct buf *out, const char *id, const struct rt_moved *m
 	}
 	buf_printf(out, "%s: %zu process%s moved from /%s to /%s\n", id, m->processes,
 		   m->processes == 1 ? "" : "es", cli_harmless(m->from, a), cli_harmless(m->to, a));
-	if (m->residual)
-		buf_printf(out, "%s of its memory stay charged to /%s, which is kept until they are freed\n",
-			   cli_bytes(m->residual_bytes, a), cli_harmless(m->from, a));
+	if (m->residual_bytes)
+		buf_printf(out, "%s of its memory stay charged to the old group%s\n",
+			   cli_bytes(m->residual_bytes, a),
+			   m->residual ? arena_printf(a, "; /%s is kept until they are freed",
+						      cli_harmless(m->from, a))
+				       : "");
 }
 
 static void moved_json(struct buf *out, const char *id, const struct rt_moved *m, struct arena *a)

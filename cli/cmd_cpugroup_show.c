@@ -59,7 +59,12 @@ int cmd_cpugroup_show(struct cli *cli, struct error *err)
 	if (r < 0)
 		return r;
 	if (!cli_is_json(cli)) {
-		cli_group_text(&out, &group, cli->arena);
+		struct cpg_stat *stat = NULL;
+		size_t n = 0;
+
+		if (!group.foreign)
+			cpg_stats(&groups.cpg, name, false, cli->arena, &stat, &n, NULL);
+		cli_group_text(&out, &group, n ? stat : NULL, cli->arena);
 		return cli_print(&out, err);
 	}
 	cli_group_json(&w, &group, cli->arena);

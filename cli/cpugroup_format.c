@@ -131,6 +131,21 @@ static void add_kernel_rows(struct cli_table *t, const struct cpg_group *g, stru
 					  : "no controller");
 }
 
+/* Limits of what is counted: with what is used of them. */
+static void add_counted_rows(struct cli_table *t, const struct cpg_policy *p, const struct cpg_stat *s,
+			     struct arena *a)
+{
+	add_row(t, "memory", limit_text(p->memory_max, cli_bytes, a),
+		s && s->has_memory ? arena_printf(a, "%s (%s used)", cli_bytes(s->memory_max, a),
+						  cli_bytes(s->memory_current, a))
+				   : "no controller");
+	add_row(t, "pids-limit", limit_text(p->pids_max, NULL, a),
+		s && s->has_pids ? arena_printf(a, "%s (%llu there)",
+						s->pids_max == UINT64_MAX ? "max" : cli_decimal(s->pids_max, 0, a),
+						(unsigned long long)s->pids_current)
+				 : "no controller");
+}
+
 /* What no file of the kernel holds, or whose file `show` does not read back: only what is not the default. */
 static void add_policy_rows(struct cli_table *t, const struct cpg_policy *p, struct arena *a)
 {
@@ -138,10 +153,6 @@ static void add_policy_rows(struct cli_table *t, const struct cpg_policy *p, str
 		add_row(t, "uclamp-min", cli_percent(p->uclamp_min, a), "");
 	if (p->uclamp_max != 10000)
 		add_row(t, "uclamp-max", cli_percent(p->uclamp_max, a), "");
-	if (p->memory_max >= 0)
-		add_row(t, "memory", limit_text(p->memory_max, cli_bytes, a), "");
-	if (p->pids_max >= 0)
-		add_row(t, "pids-limit", limit_text(p->pids_max, NULL, a), "");
 	if (p->reserve_milli)
 		add_row(t, "reserve", cli_decimal(p->reserve_milli, 3, a), "");
 	if (p->overcommit_milli != 1000)
@@ -156,7 +167,7 @@ static void add_policy_rows(struct cli_table *t, const struct cpg_policy *p, str
 		add_row(t, "pressure-limit", cli_percent(p->pressure_limit, a), "");
 }
 
-void cli_group_text(struct buf *out, const struct cpg_group *g, struct arena *a)
+void cli_group_text(struct buf *out, const struct cpg_group *g, const struct cpg_stat *s, struct arena *a)
 {
 	struct cli_table t = { .arena = a, .columns = 3, .gap = 3 };
 
@@ -177,6 +188,7 @@ void cli_group_text(struct buf *out, const struct cpg_group *g, struct arena *a)
 	buf_putc(out, '\n');
 	add_row(&t, "POLICY", "WANTED", "KERNEL");
 	add_kernel_rows(&t, g, a);
+	add_counted_rows(&t, &g->policy, s, a);
 	add_policy_rows(&t, &g->policy, a);
 	cli_table_print(&t, out);
 	for (size_t i = 0; i < g->n_drift; i++)

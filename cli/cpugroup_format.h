@@ -13,7 +13,8 @@
 const char *cli_group_state(const struct cpg_group *g);
 
 void cli_groups_table(struct buf *out, const struct cpg_group *v, size_t n, struct arena *a);
-void cli_group_text(struct buf *out, const struct cpg_group *g, struct arena *a);
+/* s: the group's statistics, for the limits that are counted there; NULL: unknown. */
+void cli_group_text(struct buf *out, const struct cpg_group *g, const struct cpg_stat *s, struct arena *a);
 /* One object; what the kernel has no file for is null. */
 void cli_group_json(struct json_w *w, const struct cpg_group *g, struct arena *a);
 

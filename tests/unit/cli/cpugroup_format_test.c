@@ -88,10 +88,12 @@ Test(cli_cpugroup_format, show_puts_what_was_asked_beside_what_is)
 	g.drift = (struct cpg_drift *)drift;
 	g.n_drift = 1;
 	g.policy.memory_max = 1 << 30;
-	cli_group_text(&out, &g, &arena);
+	const struct cpg_stat s = { .has_memory = true, .memory_current = 3 << 20, .memory_max = 1 << 30 };
+
+	cli_group_text(&out, &g, &s, &arena);
 	cr_expect(strstr(out.data, "gold: populated, 2 members, 0 groups\n"), "%s", out.data);
-	cr_expect(strstr(out.data, "\ncap         50%        200000 100000 (2 CPUs)\n"), "%s", out.data);
-	cr_expect(strstr(out.data, "\nmemory      1G "), "%s", out.data);
+	cr_expect(strstr(out.data, "\ncap          50%        200000 100000 (2 CPUs)\n"), "%s", out.data);
+	cr_expect(strstr(out.data, "\nmemory       1G         1G (3M used)\n"), "%s", out.data);
 	cr_expect(strstr(out.data, "\nDRIFT: cap should be \"200000 100000\" and is \"max 100000\"\n"), "%s", out.data);
 }
 
@@ -100,10 +102,10 @@ Test(cli_cpugroup_format, show_says_where_a_controller_is_missing)
 	struct cpg_group g = bare("x");
 	auto_buf struct buf out = BUF_INIT;
 
-	cli_group_text(&out, &g, &arena);
+	cli_group_text(&out, &g, NULL, &arena);
 	cr_expect(strstr(out.data, "no controller"), "%s", out.data);
 	cr_expect_null(strstr(out.data, "DRIFT"), "%s", out.data);
-	cr_expect_null(strstr(out.data, "memory"), "%s", out.data);
+	cr_expect(strstr(out.data, "\nmemory       max        no controller\n"), "%s", out.data);
 }
 
 Test(cli_cpugroup_format, the_object_has_every_member_always)
