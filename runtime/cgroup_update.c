@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cgroups/kernfile.h"
 #include "spec/base/auto.h"
+#include "spec/base/file.h"
 
 /* A file of one value that a step before the last writes. */
 static bool is_early(const char *file)
@@ -59,11 +59,11 @@ static struct cg_plan snapshot(int cg_fd, const struct cg_plan *plan, struct are
 
 	for (size_t i = 0; i < plan->n; i++) {
 		struct cg_write w = plan->v[i];
-		char text[CG_FILE_MAX];
+		char text[4096];
 
 		if (w.other_file && faccessat(cg_fd, w.file, F_OK, 0) < 0)
 			w.file = w.other_file;
-		if (has_file(&before, w.file) || cg_read(cg_fd, w.file, text, sizeof(text)) < 0)
+		if (has_file(&before, w.file) || file_read_at(cg_fd, w.file, text, sizeof(text), NULL) < 0)
 			continue;
 		text[strcspn(text, "\n")] = '\0';
 		/* An idle group shows a weight of 0, which cannot be written. */
