@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cgroups/cpugroup/internal.h"
+#include "cgroups/cpugroup/measure.h"
 
 /*
  * A whole group at once: freeze, thaw, kill, wait. Each is one write to the
@@ -25,14 +25,19 @@ int cpg_freeze(struct cpg *cpg, const char *name, bool freeze, int timeout_ms, s
 	if (fd < 0)
 		return fd;
 
-	int r = cg_freeze(fd, freeze, timeout_ms, &cause);
+	int r = cpg_path(cpg, name, NULL, path, sizeof(path), err);
 
+	if (r == 0 && freeze)
+		r = cpg_refuse_own(path, err);
+	if (r < 0)
+		return error_wrap(err, r, "cannot freeze CPU group %s", name);
+	r = cg_freeze(fd, freeze, timeout_ms, &cause);
 	if (r == 0) {
 		log_at(cpg->log, LOG_INFO, "CPU group %s: %s", name, freeze ? "frozen" : "thawed");
 		return 0;
 	}
-	if (r == -EBUSY && !freeze && cpg_path(cpg, name, NULL, path, sizeof(path), NULL) == 0 &&
-	    cpg_frozen_above(cpg, path, above, sizeof(above), NULL) == 0 && *above) {
+	if (r == -EBUSY && !freeze && cpg_frozen_above(cpg, path, above, sizeof(above), NULL) == 0 &&
+	    *above) {
 		r = error_rule(err, EBUSY, "CPU group %s cannot be thawed: %s above it is frozen", name, above);
 		error_hint(err, "thaw %s first", above);
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* measure - what the files that read numbers share: pressure, and who is in a directory. */
+/* measure - what the files that ask about members share: pressure, and who is in a directory. */
 
 #include "cgroups/cpugroup/internal.h"
 
@@ -14,3 +14,6 @@ int cpg_psi_read(int cg_fd, const char *file, struct cpg_psi *ret);
 enum cpg_kind { CPG_LEAF, CPG_GROUP, CPG_RESIDUAL };
 /* -errno when it cannot be told, -ENOENT and -ENODEV for one that has gone. */
 int cpg_kind_of(int dir_fd);
+
+/* -EDEADLK when this very process lives in the cgroup: frozen, it could not thaw anybody. */
+int cpg_refuse_own(const char *path, struct error *err);

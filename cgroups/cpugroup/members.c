@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "spec/base/path.h"
+
 int cpg_kind_of(int dir_fd)
 {
 	int r = cpg_is_group(dir_fd);
@@ -21,6 +23,17 @@ int cpg_kind_of(int dir_fd)
 	if (fgetxattr(dir_fd, CPG_XATTR_RESIDUAL, NULL, 0) >= 0)
 		return CPG_RESIDUAL;
 	return errno == ENODATA || errno == ENOTSUP ? CPG_LEAF : -errno;
+}
+
+int cpg_refuse_own(const char *path, struct error *err)
+{
+	char own[PATH_MAX];
+
+	if (cg_path_of_pid(0, own, sizeof(own), NULL) < 0 || !path_is_below(own, path))
+		return 0;
+	error_rule(err, EDEADLK, "this command itself runs in cgroup /%s, and would freeze with it", path);
+	error_hint(err, "run it from outside of that cgroup");
+	return -EDEADLK;
 }
 
 /* A walk over a group's directories. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cgroups/cpugroup/migrate.h"
+#include "cgroups/cpugroup/measure.h"
 
 /*
  * Moving everybody from one cgroup to another that is made like it. A cgroup cannot
@@ -56,6 +57,22 @@ static int check_paths(const struct cpg_move *move, struct error *err)
 	return r;
 }
 
+/* One that was removed while its lock was waited for has no files left: nothing is to be made in it. */
+static int lock_one(const struct mig *m, const char *path, int *ret, struct error *err)
+{
+	*ret = cg_open_below(m->cpg->host->root_fd, *path ? path : ".", O_RDONLY | O_DIRECTORY);
+	if (*ret < 0)
+		return error_set(err, -*ret, "open cgroup /%s", path);
+
+	int r = cpg_lock(*ret, CPG_LOCK_EXCLUSIVE, path, err);
+
+	if (r < 0)
+		return r;
+	if (faccessat(*ret, "cgroup.procs", F_OK, 0) < 0)
+		return error_set(err, ENOENT, "open cgroup /%s", path);
+	return 0;
+}
+
 /* In the order of their paths, which is the same for everybody and has each directory before those in it. */
 int mig_lock(struct mig *m, struct error *err)
 {
@@ -67,17 +84,9 @@ int mig_lock(struct mig *m, struct error *err)
 	int order = strcmp(path[0], path[1]);
 	const char *at[2] = { path[order > 0], path[order <= 0] };
 
-	for (int i = 0; i < (order ? 2 : 1); i++) {
-		m->lock_fd[i] = cg_open_below(m->cpg->host->root_fd, *at[i] ? at[i] : ".", O_RDONLY | O_DIRECTORY);
-		if (m->lock_fd[i] < 0)
-			return error_set(err, -m->lock_fd[i], "open cgroup /%s", at[i]);
+	int r = lock_one(m, at[0], &m->lock_fd[0], err);
 
-		int r = cpg_lock(m->lock_fd[i], CPG_LOCK_EXCLUSIVE, at[i], err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r < 0 || !order ? r : lock_one(m, at[1], &m->lock_fd[1], err);
 }
 
 void mig_close(struct mig *m)
@@ -302,6 +311,9 @@ static int drop_to(struct mig *m, struct error *err)
 	if (!m->made) {
 		int r = mig_clear(m->to_fd, err);
 
+		/* Closed to processes again (migrate_rest.c), if it was. */
+		if (m->was_residual)
+			cg_write_text(m->to_fd, "cgroup.subtree_control", "+memory");
 		cg_write_text(m->to_fd, "cgroup.freeze", "0");
 		fremovexattr(m->to_fd, MIG_XATTR_MOVE);
 		return r;
@@ -385,6 +397,8 @@ int cpg_migrate(struct cpg *cpg, const struct cpg_move *move, struct error *err)
 	int r = check_paths(move, err);
 	bool same = r == 0 && strcmp(move->from, move->to) == 0;
 
+	if (r == 0 && !same)
+		r = cpg_refuse_own(move->from, err);
 	if (r == 0 && !same)
 		r = mig_lock(&m, err);
 	if (r == 0)

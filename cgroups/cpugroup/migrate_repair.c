@@ -73,7 +73,8 @@ static void forgo(struct mig *m)
 		return;
 	if (has_mark(m->to_fd, MIG_XATTR_MOVE)) {
 		/* One that an earlier move left behind stays that. */
-		m->made = !has_mark(m->to_fd, CPG_XATTR_RESIDUAL);
+		m->was_residual = has_mark(m->to_fd, CPG_XATTR_RESIDUAL);
+		m->made = !m->was_residual;
 		return;
 	}
 	/* Perhaps made and not marked yet: then it is empty and goes. Anything else refuses. */

@@ -413,10 +413,40 @@ Test(cpg_migrate_repair, after_a_crash_at_any_step_all_are_in_one_place)
 		}
 }
 
-/* Killed anywhere, not only between the steps. */
-Test(cpg_migrate_repair, after_a_kill_at_any_time_all_are_in_one_place)
+static int64_t now_us(void)
 {
-	for (int us = 0; us < 6000; us += 300) {
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* How long a move takes here. */
+static int64_t time_a_move(void)
+{
+	struct place p;
+
+	place_open(&p);
+	for (int i = 0; i < 8; i++)
+		place_fork(&p, p.web_fd, i % 2 ? spin : pause);
+
+	struct cpg_move move = move_of(&p);
+	int64_t before = now_us();
+
+	assert_ok(cpg_migrate(&p.cpg, &move, &err));
+
+	int64_t took = now_us() - before;
+
+	place_close(&p);
+	return took;
+}
+
+/* Killed anywhere, not only between the steps. */
+Test(cpg_migrate_repair, after_a_kill_at_any_time_all_are_in_one_place, .timeout = 120)
+{
+	int64_t took = time_a_move();
+
+	for (int64_t us = 0; us < took * 3 / 2; us += took / 16 + 1) {
 		struct place p;
 		bool moved;
 
@@ -602,6 +632,33 @@ Test(cpg_migrate, half_way_through_a_refusal_brings_back_who_went)
 	cr_assert_eq(place_count(a), 3);
 	cr_assert_eq(place_count(b), 3);
 	cr_assert_eq(cg_is_frozen(p.web_fd), 0);
+	place_close(&p);
+}
+
+static int move_own(struct place *p)
+{
+	struct cpg_move move = move_of(p);
+	struct error e = ERROR_INIT;
+
+	if (cg_write_text(p->web_fd, "cgroup.procs", "0") < 0)
+		return 1;
+	if (cpg_freeze(&p->cpg, "gold", true, 1000, &e) != -EDEADLK)
+		return 2;
+	return cpg_migrate(&p->cpg, &move, &e) == -EDEADLK && strstr(line_of(&e), "this command itself") ? 0 : 3;
+}
+
+Test(cpg_migrate, who_lives_in_a_cgroup_does_not_freeze_it)
+{
+	struct place p;
+
+	place_open(&p);
+
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(move_own(&p));
+	cr_assert_eq(WEXITSTATUS(wait_status(pid)), 0);
+	assert_missing(&p, p.there);
 	place_close(&p);
 }
 
@@ -987,8 +1044,18 @@ Test(cpg_migrate, memory_stays_behind_in_a_leaf_that_keeps_its_limit_and_takes_n
 	/* Home again: the same leaf, which is a member's from then on. */
 	struct cpg_move back = move_of(&p);
 
+	struct trouble t = { .at = CPG_MOVE_MOVED };
+
 	back.from = p.there;
 	back.to = p.web;
+	back.step = fail_at;
+	back.data = &t;
+	cr_assert_eq(cpg_migrate(&p.cpg, &back, &err), -EIO);
+	assert_at(&p, p.there, 1);
+	cr_assert_eq(cpg_kind_of(p.web_fd), CPG_RESIDUAL);
+	cr_assert_eq(WEXITSTATUS(wait_status(place_fork(&p, p.web_fd, pause))), 99);
+
+	back.step = NULL;
 	assert_ok(cpg_migrate(&p.cpg, &back, &err));
 	assert_missing(&p, p.there);
 	assert_at(&p, p.web, 1);
