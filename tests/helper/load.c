@@ -9,6 +9,7 @@
  *	load bomb                every process forks as fast as it can, for ever
  *	load children N          N children that share its memory and sleep; says "children N"
  *	load churn N             N processes that each fork a child, wait for it, and again
+ *	load busy N              one that spins, one that churns, and N children
  *
  * Static and small, so that ten thousand children are a matter of process
  * structures alone. Does not include <linux/...>: it builds with musl.
@@ -163,12 +164,22 @@ static int cmd_churn(long n, char **rest)
 	churn();
 }
 
+static int cmd_busy(long n, char **rest)
+{
+	if (fork() == 0)
+		spin();
+	if (fork() == 0)
+		churn();
+	return cmd_children(n, rest);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(long n, char **rest);
 } commands[] = {
 	{ "spin", cmd_spin }, { "eat", cmd_eat },           { "cache", cmd_cache },
 	{ "bomb", cmd_bomb }, { "children", cmd_children }, { "churn", cmd_churn },
+	{ "busy", cmd_busy },
 };
 
 int main(int argc, char **argv)
@@ -176,6 +187,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc > 2 ? strtol(argv[2], NULL, 10) : 1, argc > 2 ? argv + 3 : argv + 2);
-	fprintf(stderr, "usage: load spin|eat|cache|bomb|children|churn [N] …\n");
+	fprintf(stderr, "usage: load spin|eat|cache|bomb|children|churn|busy [N] …\n");
 	return 2;
 }

@@ -51,7 +51,7 @@ def disk():
     return None
 
 
-@envs("unified")
+@envs("host")
 def test_every_limit_at_once_is_what_the_kernel_says(t):
     need_all(t)
     c = t.up(sleeper(t, **ALL))
@@ -60,7 +60,7 @@ def test_every_limit_at_once_is_what_the_kernel_says(t):
     true(not os.path.exists(swap) or linux.read(swap).strip() == "0", "swap beyond the memory limit")
 
 
-@envs("unified")
+@envs("host")
 def test_what_v2_cannot_limit_is_said_and_no_reason_to_fail(t):
     b = sleeper(t, network=ALL["network"], memory={"swappiness": 10, "kernel": MIB, "disableOOMKiller": True},
                 cpu={"realtimeRuntime": 1000, "realtimePeriod": 100000})
@@ -86,7 +86,7 @@ UPDATED = {
 }
 
 
-@envs("unified")
+@envs("host")
 def test_one_document_updates_every_limit(t):
     need_all(t)
     t.need("two cpus")
@@ -105,7 +105,7 @@ def test_one_document_updates_every_limit(t):
     "memory none": (["--memory", "-1"], "memory.max", "max"),
     "not idle": (["--cpu-idle", "0"], "cpu.idle", "0"),
 })
-@envs("unified")
+@envs("host")
 def test_an_option_updates_one_limit(t, case):
     need_all(t)
     options, file, wanted = case
@@ -114,7 +114,7 @@ def test_an_option_updates_one_limit(t, case):
     eq(linux.read(f"{c.cgroup}/{file}").strip(), wanted)
 
 
-@envs("unified")
+@envs("host")
 def test_leaving_idle_brings_the_weight_back(t):
     t.need("controller cpu")
     c = t.up(sleeper(t, cpu={"shares": 2048}))
@@ -124,7 +124,7 @@ def test_leaving_idle_brings_the_weight_back(t):
     eq(linux.read(f"{c.cgroup}/cpu.weight").strip(), "174")
 
 
-@envs("unified")
+@envs("host")
 def test_a_burst_shrinks_with_its_quota(t):
     t.need("controller cpu")
     c = t.up(sleeper(t, cpu={"quota": 50000, "period": 100000, "burst": 40000}))
@@ -134,7 +134,7 @@ def test_a_burst_shrinks_with_its_quota(t):
     eq(values(c, ["cpu.max", "cpu.max.burst"]), {"cpu.max": "20000 100000", "cpu.max.burst": "5000"})
 
 
-@envs("unified")
+@envs("host")
 def test_an_update_that_fails_at_its_last_file_puts_all_of_them_back(t):
     need_all(t)
     c = t.up(sleeper(t, **ALL))
@@ -154,7 +154,7 @@ def test_an_update_that_fails_at_its_last_file_puts_all_of_them_back(t):
     "swap below memory": ({"memory": {"limit": 2 * MIB, "swap": MIB}}, "swap"),
     "rdma": ({"rdma": {"nosuch0": {"hcaHandles": 3}}}, "rdma"),
 })
-@envs("unified")
+@envs("host")
 def test_a_limit_that_cannot_be_leaves_neither_container_nor_cgroup(t, case):
     need_all(t)
     resources, word = case
@@ -164,7 +164,7 @@ def test_a_limit_that_cannot_be_leaves_neither_container_nor_cgroup(t, case):
     true(not os.path.exists(f"{t.cgroup_base}/{c.id}"), "the cgroup is left")
 
 
-@envs("unified")
+@envs("host")
 def test_disk_limits_reach_the_kernel_and_are_updated(t):
     t.need("controller io", "whole disk")
     major, minor = disk()
@@ -180,7 +180,7 @@ def test_disk_limits_reach_the_kernel_and_are_updated(t):
     eq(limits()["rbps"], str(10 * MIB), "a limit that was not named")
 
 
-@envs("unified")
+@envs("host")
 def test_a_disk_that_is_not_there_is_refused(t):
     t.need("controller io")
     b = sleeper(t, blockIO={"throttleReadBpsDevice": [{"major": 250, "minor": 250, "rate": MIB}]})
@@ -189,7 +189,7 @@ def test_a_disk_that_is_not_there_is_refused(t):
 
 # -- memory that is in use
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_memory_that_can_be_had_back_gives_way_to_a_lower_limit(t):
     t.need("controller memory", "scratch disk")
@@ -205,7 +205,7 @@ def test_memory_that_can_be_had_back_gives_way_to_a_lower_limit(t):
         c.delete("--force").ok()
 
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_a_limit_below_what_is_held_is_refused_when_the_config_asks_for_the_check(t):
     t.need("controller memory")
@@ -218,7 +218,7 @@ def test_a_limit_below_what_is_held_is_refused_when_the_config_asks_for_the_chec
     eq(number(f"{c.cgroup}/memory.events", "oom_kill"), 0)
 
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_a_limit_below_what_is_held_ends_the_container_without_the_check(t):
     t.need("controller memory")
@@ -229,7 +229,7 @@ def test_a_limit_below_what_is_held_ends_the_container_without_the_check(t):
     c.wait("stopped", 20)
 
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_an_oom_kill_is_an_event(t):
     t.need("controller memory")
@@ -248,7 +248,7 @@ def test_an_oom_kill_is_an_event(t):
     eq(c.status, "running")
 
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_an_oom_takes_all_of_the_container_when_the_cgroup_says_so(t):
     t.need("controller memory")
@@ -261,7 +261,7 @@ def test_an_oom_takes_all_of_the_container_when_the_cgroup_says_so(t):
     c.wait("stopped")
 
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_what_memory_ended_says_how_much_there_was(t):
     t.need("controller memory")
@@ -269,7 +269,7 @@ def test_what_memory_ended_says_how_much_there_was(t):
     has(result.err, "memory", str(16))
 
 
-@envs("unified")
+@envs("host")
 @deadline(60)
 def test_memory_use_is_what_the_statistics_say(t):
     t.need("controller memory", "controller pids")
