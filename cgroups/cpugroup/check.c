@@ -120,6 +120,17 @@ static int check_conflict(const struct cpg_plan *p, const struct cpg_node *other
 /* A group below that is left without its CPUs runs on all of its parent's instead. */
 static int check_below(const struct cpg_plan *p, const struct cpg_node *below, struct error *err)
 {
+	bool is_plain = p->policy->exclusive == CPG_SHARED && p->tree->v[p->self].attr.policy.exclusive == CPG_SHARED;
+
+	/* A partition in a partition lives by the outer one, and is invalid as soon as that one changes. */
+	if (!is_plain && below->attr.policy.exclusive != CPG_SHARED) {
+		int r = refuse(p, p->flags & CPG_FORCE, EBUSY,
+			       arena_printf(p->a, "CPU group \"%s\" below has CPUs \"%s\" exclusively, and would lose its "
+					    "partition", below->name, cpg_mask_print(&below->cpus, p->a)), err);
+
+		if (r < 0)
+			return r;
+	}
 	if (cpg_mask_empty(&below->cpus) || cpg_mask_empty(&p->cpus) || cpg_mask_within(&below->cpus, &p->cpus))
 		return 0;
 	return refuse(p, p->flags & CPG_FORCE, EBUSY,

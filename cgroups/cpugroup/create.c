@@ -95,6 +95,14 @@ static int make_directory(const struct cpg_plan *p, struct error *err)
 	return fd;
 }
 
+/* Lists that were there for a moment may have cost another group its partition. */
+static void take_back(const struct cpg_plan *p, struct cpg_journal *j, bool lists)
+{
+	cpg_journal_undo(j);
+	if (lists)
+		cpg_partition_recover(p->cpg, p->a);
+}
+
 static int fill(const struct cpg_plan *p, int fd, struct error *err)
 {
 	struct cpg_journal j = { .a = p->a };
@@ -110,7 +118,7 @@ static int fill(const struct cpg_plan *p, int fd, struct error *err)
 	if (r == 0 && lists)
 		r = cpg_recompute_caps(p->cpg, p->a, p->name, &j, err);
 	if (r < 0) {
-		cpg_journal_undo(&j);
+		take_back(p, &j, lists);
 		return r;
 	}
 	cpg_journal_log(&j, p->cpg->log, "made", p->name);
@@ -186,17 +194,20 @@ static int replace(const struct cpg_plan *p, int fd, struct error *err)
 {
 	const struct cpg_attr *old = &p->tree->v[p->self].attr;
 	unsigned affected = old->policy.set | p->policy->set;
+	bool lists = affected & (CPG_SET_CPUS | CPG_SET_EXCLUSIVE);
 	struct cpg_journal j = { .a = p->a };
 	struct cpg_attr attr = *old;
 	int r = cpg_write_policy(p, fd, affected, &j, err);
 
 	attr.policy = *p->policy;
-	if (r == 0 && (affected & (CPG_SET_CPUS | CPG_SET_EXCLUSIVE)))
+	if (r == 0 && lists && !(p->flags & CPG_FORCE))
+		cpg_partition_recover(p->cpg, p->a);
+	if (r == 0 && lists)
 		r = cpg_recompute_caps(p->cpg, p->a, p->name, &j, err);
 	if (r == 0)
 		r = cpg_attr_write(fd, p->path, &attr, err);
 	if (r < 0) {
-		cpg_journal_undo(&j);
+		take_back(p, &j, lists);
 		return r;
 	}
 

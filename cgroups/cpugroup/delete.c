@@ -121,6 +121,7 @@ static int remove_directory(int root_fd, const char *path, struct error *err)
 
 static int remove_group(struct cpg *cpg, const struct cpg_node *node, struct arena *a, struct error *err)
 {
+	static const struct cpg_mask nothing; /* groups below are gone by now */
 	struct cpg_journal j = { .a = a };
 	auto_close int fd = cg_open_below(cpg->host->root_fd, node->path, O_RDONLY | O_DIRECTORY);
 	int r;
@@ -138,7 +139,7 @@ static int remove_group(struct cpg *cpg, const struct cpg_node *node, struct are
 	}
 	r = cpg_lock(fd, CPG_LOCK_EXCLUSIVE, node->path, err);
 	if (r == 0)
-		r = cpg_partition_leave(cpg, fd, node->path, &j, err);
+		r = cpg_partition_leave(cpg, fd, node->path, &nothing, &j, err);
 	if (r == 0 || r == -ENOENT)
 		r = remove_directory(cpg->host->root_fd, node->path, err);
 	if (r < 0) {
@@ -163,7 +164,7 @@ static int do_delete(struct cpg *cpg, const struct content *c, unsigned flags, s
 {
 	const struct cpg_node *self = &c->tree->v[c->self];
 	struct cpg_journal j = { .a = c->a };
-	bool took_cpus = false;
+	bool had_cpus = false;
 	int64_t deadline = cg_now_ms() + KILL_WAIT_MS;
 	int r = (flags & CPG_KILL) ? kill_all(cpg, self, err) : 0;
 
@@ -176,11 +177,12 @@ static int do_delete(struct cpg *cpg, const struct content *c, unsigned flags, s
 	for (size_t i = c->tree->n; r == 0 && i-- > 1;) {
 		if (!cpg_is_within(c->tree->v[i].name, self->name))
 			continue;
-		took_cpus |= c->tree->v[i].attr.policy.exclusive != CPG_SHARED;
+		had_cpus |= *c->tree->v[i].attr.policy.cpus != '\0';
 		r = remove_group(cpg, &c->tree->v[i], c->a, err);
 	}
-	/* CPUs that were exclusive are everybody's again. */
-	if (r == 0 && took_cpus) {
+	/* CPUs that were exclusive are everybody's again, and a list that stood in the way of a partition is gone. */
+	if (r == 0 && had_cpus) {
+		cpg_partition_recover(cpg, c->a);
 		r = cpg_recompute_caps(cpg, c->a, "", &j, err);
 		cpg_journal_log(&j, cpg->log, "recomputed caps after", self->name);
 		cpg_journal_release(&j);

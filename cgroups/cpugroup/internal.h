@@ -203,8 +203,11 @@ int cpg_write_policy(const struct cpg_plan *p, int fd, unsigned affected, struct
 /* Percent caps of all groups but `except` follow the CPUs these have now. */
 int cpg_recompute_caps(struct cpg *cpg, struct arena *a, const char *except, struct cpg_journal *j,
 		       struct error *err);
-/* Gives up the partition and the exclusive CPUs noted for it along the path. */
-int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, struct cpg_journal *j, struct error *err);
+/* Gives up the partition and the exclusive CPUs noted for it along the path, but for `keep`, which groups below have. */
+int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, const struct cpg_mask *keep, struct cpg_journal *j,
+			struct error *err);
+/* Partitions that groups ask for and the kernel called invalid meanwhile are tried once more. Never fails. */
+void cpg_partition_recover(struct cpg *cpg, struct arena *a);
 int cpg_partition_enter(const struct cpg_plan *p, int fd, struct cpg_journal *j, struct error *err);
 
 /* ---- changes with the lock held, for apply.c ---- */

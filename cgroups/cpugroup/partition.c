@@ -56,7 +56,8 @@ static int change_above(const struct cpg *cpg, const char *path, const struct cp
 	return r;
 }
 
-int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, struct cpg_journal *j, struct error *err)
+int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, const struct cpg_mask *keep, struct cpg_journal *j,
+			struct error *err)
 {
 	const char *now = cpg_text(fd, PARTITION, j->a);
 	struct cpg_mask cpus = { { 0 } };
@@ -65,9 +66,10 @@ int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, struct cpg_jo
 	if (*now && strcmp(now, "member") != 0)
 		r = cpg_put(j, fd, path, PARTITION, "member", err);
 	cpg_mask_parse(cpg_text(fd, EXCLUSIVE, j->a), &cpus);
+	cpg_mask_minus(&cpus, keep);
 	if (r < 0 || cpg_mask_empty(&cpus))
 		return r;
-	r = cpg_put(j, fd, path, EXCLUSIVE, "", err);
+	r = change_exclusive(fd, path, &cpus, GIVE_BACK, j, err);
 	return r < 0 ? r : change_above(cpg, path, &cpus, GIVE_BACK, j, err);
 }
 
@@ -117,4 +119,26 @@ int cpg_partition_enter(const struct cpg_plan *p, int fd, struct cpg_journal *j,
 	if (strstr(now, "isolated CPUs") || strstr(now, "housekeeping"))
 		error_hint(err, "CPUs of the boot parameter isolcpus= can only be in isolated partitions");
 	return r;
+}
+
+void cpg_partition_recover(struct cpg *cpg, struct arena *a)
+{
+	struct cpg_tree t;
+
+	if (cpg_tree_load(cpg, a, &t, NULL) < 0)
+		return;
+	for (size_t i = 1; i < t.n; i++) {
+		const struct cpg_node *n = &t.v[i];
+		const char *word = n->attr.policy.exclusive == CPG_ISOLATED ? "isolated" : "root";
+
+		if (n->attr.policy.exclusive == CPG_SHARED || !strstr(n->partition, "invalid"))
+			continue;
+
+		auto_close int fd = cg_open_below(cpg->host->root_fd, n->path, O_RDONLY | O_DIRECTORY);
+
+		if (fd < 0 || cg_write_text(fd, PARTITION, "member") < 0 || cg_write_text(fd, PARTITION, word) < 0)
+			continue;
+		log_at(cpg->log, LOG_INFO, "tried CPU group \"%s\" again: /%s/" PARTITION " \"%s\" -> \"%s\"", n->name,
+		       n->path, n->partition, cpg_text(fd, PARTITION, a));
+	}
 }

@@ -117,17 +117,14 @@ static int add_children(struct walk *w, int fd, size_t at, unsigned depth, struc
 	return 0;
 }
 
-/* Partitions take their CPUs out of the effective ones of every group above. */
+/*
+ * Partitions take their CPUs out of the effective ones of every group above; one
+ * that has become invalid still does on 6.12, until it is a member.
+ */
 static void add_up_partitions(struct walk *w)
 {
-	for (size_t i = w->n; i-- > 1;) {
-		struct cpg_node *up = &w->v[w->v[i].parent];
-		struct cpg_mask taken = w->v[i].all;
-
-		if (!cpg_is_partition(w->v[i].partition))
-			cpg_mask_minus(&taken, &w->v[i].effective);
-		cpg_mask_or(&up->all, &taken);
-	}
+	for (size_t i = w->n; i-- > 1;)
+		cpg_mask_or(&w->v[w->v[i].parent].all, &w->v[i].all);
 }
 
 /* The base as the first node. Its fd; -ENOENT without a message where there is none yet. */

@@ -115,6 +115,18 @@ static int check_mems(const struct job *w, struct error *err)
 	return check_effective(w, "mems", &asked, &have, err);
 }
 
+/* What groups below have exclusively is listed in this one as well. */
+static void exclusive_below(const struct cpg_plan *p, struct cpg_mask *ret)
+{
+	*ret = (struct cpg_mask){ { 0 } };
+	for (size_t i = 1; i < p->tree->n; i++) {
+		const struct cpg_node *n = &p->tree->v[i];
+
+		if ((int)i != p->self && cpg_is_within(n->name, p->name) && n->attr.policy.exclusive != CPG_SHARED)
+			cpg_mask_or(ret, &n->cpus);
+	}
+}
+
 static int write_lists(struct job *w, unsigned affected, struct error *err)
 {
 	const struct cpg_plan *p = w->p;
@@ -122,11 +134,12 @@ static int write_lists(struct job *w, unsigned affected, struct error *err)
 	bool is_exclusive = p->policy->exclusive != CPG_SHARED;
 	bool changes = (affected & CPG_SET_CPUS) &&
 		       !cpg_value_holds("cpuset.cpus", cpus->value, cpg_text(w->fd, "cpuset.cpus", w->j->a));
+	struct cpg_mask keep;
 	int r = 0;
 
-	if ((affected & CPG_SET_EXCLUSIVE) || changes)
-		if (!is_exclusive || changes)
-			r = cpg_partition_leave(p->cpg, w->fd, p->path, w->j, err);
+	exclusive_below(p, &keep);
+	if (changes || ((affected & CPG_SET_EXCLUSIVE) && !is_exclusive))
+		r = cpg_partition_leave(p->cpg, w->fd, p->path, &keep, w->j, err);
 	if (r == 0 && (affected & CPG_SET_MEMS))
 		r = put(w, "cpuset.mems", err);
 	if (r == 0 && (affected & CPG_SET_CPUS))

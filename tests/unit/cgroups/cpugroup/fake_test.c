@@ -109,3 +109,23 @@ Test(cpg_fake, a_journal_goes_back_from_the_last_to_the_first)
 	cr_assert_str_eq(fake_line(fd, "pids.max"), "max");
 	cr_assert_str_eq(fake_line(fd, "cpu.weight"), "100");
 }
+
+Test(cpg_fake, an_older_kernel_is_told_from_one_with_remote_partitions)
+{
+	auto_close int fd = openat(host.root_fd, "base/gold", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct cpg_policy p;
+
+	fake_file(host.root_fd, "cgroup.controllers", "cpu cpuset pids\n");
+	fake_file(host.root_fd, "base/cpuset.cpus.effective", "0-3\n");
+	fake_file(host.root_fd, "base/cpuset.cpus.partition", "member\n");
+	fake_file(fd, "cpuset.cpus", "\n");
+	fake_file(fd, "cpuset.cpus.partition", "member\n");
+	cpg_policy_default(&p);
+	p.set = CPG_SET_CPUS | CPG_SET_EXCLUSIVE;
+	p.cpus = "1";
+	p.exclusive = CPG_ISOLATED;
+	cr_assert_eq(cpg_set(&cpg, "gold", &p, 0, &err), -ENOTSUP);
+	cr_assert(strstr(line_of(&err), "a kernel of 6.7 or later"), "%s", line_of(&err));
+	cr_assert_str_eq(fake_line(fd, "cpuset.cpus.partition"), "member");
+	cr_assert_str_eq(fake_line(fd, "cpuset.cpus"), "");
+}

@@ -155,6 +155,77 @@ Test(cpg_partition, exclusive_cpus_leave_what_others_can_reserve)
 	says("1 CPU asked for exclusively");
 }
 
+Test(cpg_partition, a_plain_group_that_changes_leaves_the_partition_below_alone)
+{
+	room_need_cpus(&r, 3);
+	assert_ok(create("gold", "{\"cpus\":\"0-1\"}"));
+	assert_ok(create("gold/iso", one));
+	assert_ok(set("gold", "{\"cpus\":\"0-2\"}"));
+	cr_expect_str_eq(partition("gold/iso"), "isolated");
+	assert_ok(set("gold", "{\"exclusive\":\"none\",\"cap\":\"50%\"}"));
+	cr_expect_str_eq(partition("gold/iso"), "isolated");
+	cr_expect_str_eq(line("gold", "cpu.max"), "150000 100000", "of all three");
+	assert_ok(set("gold", "{\"cpus\":\"\"}"));
+	cr_expect_str_eq(partition("gold/iso"), "isolated");
+}
+
+Test(cpg_partition, a_partition_in_a_partition_keeps_the_outer_one_as_it_is)
+{
+	room_need_cpus(&r, 4);
+	assert_ok(create("gold", "{\"cpus\":\"1-3\",\"exclusive\":\"root\"}"));
+	assert_ok(create("gold/iso", "{\"cpus\":\"2\",\"exclusive\":\"isolated\"}"));
+	cr_expect_str_eq(partition("gold/iso"), "isolated");
+	cr_expect_str_eq(line("gold", "cpuset.cpus.effective"), "1,3");
+	assert_ok(set("gold", "{\"cap\":\"100%\"}"));
+	cr_expect_str_eq(line("gold", "cpu.max"), "300000 100000");
+	cr_assert_eq(set("gold", "{\"exclusive\":\"none\"}"), -EBUSY);
+	says("CPU group \"gold/iso\" below has CPUs \"2\" exclusively");
+	cr_expect_str_eq(partition("gold/iso"), "isolated");
+	assert_ok(cpg_delete(&r.cpg, "gold/iso", 0, &err));
+	assert_ok(set("gold", "{\"exclusive\":\"none\"}"));
+	cr_expect_str_eq(line("", "cpuset.cpus.exclusive"), "");
+}
+
+Test(cpg_partition, two_groups_have_their_cpus_listed_along_one_path)
+{
+	room_need_cpus(&r, 4);
+	assert_ok(create("gold", "{}"));
+	assert_ok(create("gold/a", one));
+	assert_ok(create("gold/b", "{\"cpus\":\"2\",\"exclusive\":\"root\"}"));
+	cr_expect_str_eq(line("gold", "cpuset.cpus.exclusive"), "1-2");
+	assert_ok(cpg_delete(&r.cpg, "gold/a", 0, &err));
+	cr_expect_str_eq(line("gold", "cpuset.cpus.exclusive"), "2");
+	cr_expect_str_eq(partition("gold/b"), "root");
+	assert_ok(set("gold/b", "{\"cpus\":\"3\"}"));
+	cr_expect_str_eq(line("gold", "cpuset.cpus.exclusive"), "3");
+	cr_expect_str_eq(partition("gold/b"), "root");
+}
+
+Test(cpg_partition, a_forced_overlap_costs_the_partition_until_it_is_gone)
+{
+	struct cpg_group g;
+
+	assert_ok(create("iso", one));
+	assert_ok(room_create(&r, "silver", "{\"cpus\":\"0-1\"}", CPG_FORCE | CPG_ALLOW_DIFFERENCE, &err));
+	cr_assert(strstr(room_log(&r), "would lose its partition"), "%s", room_log(&r));
+	assert_ok(cpg_get(&r.cpg, "iso", r.a, &g, &err));
+	cr_expect_eq(g.n_drift, strcmp(g.partition, "isolated") != 0);
+	assert_ok(cpg_delete(&r.cpg, "silver", 0, &err));
+	cr_expect_str_eq(partition("iso"), "isolated");
+	assert_ok(cpg_get(&r.cpg, "iso", r.a, &g, &err));
+	cr_assert_eq(g.n_drift, 0);
+}
+
+Test(cpg_partition, a_forced_overlap_that_fails_costs_nothing)
+{
+	assert_ok(create("iso", one));
+	/* Forced, but not content with fewer CPUs than asked for. */
+	cr_assert_eq(room_create(&r, "silver", "{\"cpus\":\"0-1\"}", CPG_FORCE, &err), -EINVAL);
+	says("in force is \"0\"");
+	cr_assert_not(room_has(&r, "silver"));
+	cr_expect_str_eq(partition("iso"), "isolated");
+}
+
 /* Beside the base lies the whole host, so only where there is nobody else. */
 Test(cpg_partition, the_host_is_confined_beside_the_base)
 {

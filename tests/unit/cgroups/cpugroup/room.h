@@ -45,9 +45,27 @@ static inline void room_open(struct room *r, int lock)
 	r->a = cpg_scratch_new();
 }
 
+/* A cgroup that goes as an invalid partition takes its CPUs with it on 6.12: nobody has them until the next boot. */
+static inline void room_unpartition(struct room *r)
+{
+	struct cpg_tree t;
+
+	if (cpg_tree_load(&r->cpg, r->a, &t, NULL) < 0)
+		return;
+	for (size_t i = t.n; i-- > 1;) {
+		auto_close int fd = cg_open(&r->host, t.v[i].path, NULL);
+
+		if (fd >= 0 && *t.v[i].partition)
+			cg_write_text(fd, "cpuset.cpus.partition", "member");
+	}
+}
+
 static inline void room_close(struct room *r)
 {
 	struct error err = ERROR_INIT;
+
+	room_unpartition(r);
+
 	int fd = cg_open(&r->host, r->base, NULL);
 
 	if (fd >= 0) {
