@@ -695,6 +695,79 @@ Test(cpg_migrate, a_target_in_use_or_a_group_is_refused)
 	place_close(&p);
 }
 
+/* ---- without privileges ---- */
+
+#define A_USER 1234
+
+static int move_as_user(struct place *p)
+{
+	struct cpg_move move = move_of(p);
+	struct error e = ERROR_INIT;
+
+	if (setresgid(A_USER, A_USER, A_USER) < 0 || setresuid(A_USER, A_USER, A_USER) < 0)
+		return 1;
+	/* The leaf is the user's own making, and he lives in another of his. */
+	if (mkdirat(p->s.fd, "gold/web", 0755) < 0)
+		return 2;
+
+	int fd = place_fd(p, p->web);
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		return 3;
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0) {
+			close(fds[0]);
+			if (cg_write_text(fd, "cgroup.procs", "0") < 0)
+				_exit(1);
+			close(fds[1]);
+			for (;;)
+				pause();
+		}
+	close(fds[1]);
+	if (read(fds[0], &(char){ 0 }, 1) != 0 || place_count(fd) != 2)
+		return 4;
+	if (cpg_migrate(&p->cpg, &move, &e) < 0) {
+		fprintf(stderr, "%s\n", line_of(&e));
+		return 5;
+	}
+	return 0;
+}
+
+Test(cpg_migrate, a_user_moves_within_what_is_delegated_to_him)
+{
+	static const char *const dirs[] = { "", "gold", "silver", "silver/other" };
+	struct place p;
+
+	place_open(&p);
+	close(p.web_fd);
+	p.web_fd = -1;
+	assert_ok(cg_remove(&p.s.host, p.web, 1000, &err));
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s%s%s", p.s.path, *dirs[i] ? "/" : "", dirs[i]);
+
+		auto_close int fd = place_fd(&p, path);
+
+		assert_ok(cg_delegate(fd, A_USER, A_USER, &err));
+	}
+
+	char other[128];
+
+	snprintf(other, sizeof(other), "%s/silver/other", p.s.path);
+
+	auto_close int home = place_fd(&p, other);
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(cg_write_text(home, "cgroup.procs", "0") < 0 ? 9 : move_as_user(&p));
+	cr_assert_eq(WEXITSTATUS(wait_status(pid)), 0);
+	assert_at(&p, p.there, 2);
+	assert_missing(&p, p.web);
+	place_close(&p);
+}
+
 /* ---- while things happen ---- */
 
 Test(cpg_migrate, a_fork_bomb_goes_over_whole)
@@ -952,6 +1025,30 @@ Test(cpg_migrate, every_limit_of_the_leaf_and_of_sub_cgroups_stands_before_the_f
 	cr_assert_str_eq(place_line(dull, "cpu.idle"), "1");
 	cr_assert_str_eq(place_line(dull, "pids.max"), "max");
 	cr_assert_eq(place_count(there), 1);
+	place_close(&p);
+}
+
+Test(cpg_migrate, cpus_that_the_group_does_not_have_are_said_before_anybody_has_moved)
+{
+	struct place p;
+
+	place_open(&p);
+	place_need(&p, ALL_OF_THEM);
+
+	auto_close int silver = cpg_open(&p.cpg, "silver", false, &err);
+
+	cr_assert_eq(cg_write_text(silver, "cpuset.cpus", "0"), 0);
+	cr_assert_eq(cg_write_text(p.web_fd, "cpuset.cpus", "1"), 0);
+	place_fork(&p, p.web_fd, spin);
+
+	struct cpg_move move = move_of(&p);
+
+	err = ERROR_INIT;
+	cr_assert_eq(cpg_migrate(&p.cpg, &move, &err), -EINVAL);
+	cr_assert(strstr(line_of(&err), "cpuset.cpus \"1\""), "%s", line_of(&err));
+	assert_missing(&p, p.there);
+	assert_at(&p, p.web, 1);
+	cr_assert_eq(cg_is_frozen(p.web_fd), 0);
 	place_close(&p);
 }
 
