@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
-#include "cgroups/kernfile.h"
 #include "runtime/group.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
+#include "spec/base/file.h"
 
 struct watch {
 	const char *id;
@@ -35,9 +35,9 @@ static void add_group(const struct watch *w, struct buf *data)
 {
 	auto_close int fd = cg_open(w->host, w->group_path, NULL);
 	struct json_w j = { .out = data, .depth = 1, .has_member = true };
-	char cpus[CG_FILE_MAX], cap[64];
-	bool has_cpus = fd >= 0 && cg_read(fd, "cpuset.cpus.effective", cpus, sizeof(cpus)) > 0;
-	bool has_cap = fd >= 0 && cg_read(fd, "cpu.max", cap, sizeof(cap)) > 0;
+	char cpus[4096], cap[64];
+	bool has_cpus = fd >= 0 && file_read_at(fd, "cpuset.cpus.effective", cpus, sizeof(cpus), NULL) > 0;
+	bool has_cap = fd >= 0 && file_read_at(fd, "cpu.max", cap, sizeof(cap), NULL) > 0;
 
 	data->len--;
 	json_w_open(&j, "cpu_group", '{');

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cgroups/kernfile.h"
+#include "runtime/cgroup_file.h"
 #include "runtime/residual.h"
 #include "spec/base/auto.h"
 
@@ -91,7 +91,7 @@ static bool is_charged(const struct cg_host *host, const struct rt_residual *res
 	auto_close int fd = residual_open(host, res);
 	uint64_t bytes;
 
-	return fd >= 0 && cg_read_number(fd, "memory.current", &bytes) == 0 && bytes > UNREMARKED_BYTES;
+	return fd >= 0 && cgroup_file_number(fd, "memory.current", &bytes) && bytes > UNREMARKED_BYTES;
 }
 
 int group_mover_sweep(struct group_mover *m, struct error *err)

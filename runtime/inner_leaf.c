@@ -9,8 +9,8 @@
 
 #include "cgroups/cgroups.h"
 #include "cgroups/cpugroup/cpugroup.h"
-#include "cgroups/kernfile.h"
 #include "spec/base/auto.h"
+#include "spec/base/file.h"
 
 const char *inner_leaf_name(const struct spec_key_value *annotations, size_t n)
 {
@@ -36,7 +36,9 @@ int inner_leaf_check(const char *name, struct error *err)
 
 int inner_leaf_open(int cgroup_fd, const char *name)
 {
-	return cg_open_below(cgroup_fd, name, O_RDONLY | O_DIRECTORY);
+	int fd = openat(cgroup_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int inner_leaf_enter(int cgroup_fd, const char *name, pid_t pid, struct error *err)
@@ -52,7 +54,7 @@ int inner_leaf_enter(int cgroup_fd, const char *name, pid_t pid, struct error *e
 		return error_set(err, -fd, "open cgroup %s in the container's", name);
 	snprintf(text, sizeof(text), "%d", (int)pid);
 
-	int r = cg_write_text(fd, "cgroup.procs", text);
+	int r = file_write_at(fd, "cgroup.procs", text, NULL);
 
 	if (r < 0)
 		return cg_join_error(fd, -r, err);

@@ -9,23 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cgroups/kernfile.h"
+#include "runtime/cgroup_file.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
-
-static uint64_t counter(int cg_fd, const char *file, const char *key)
-{
-	char text[CG_FILE_MAX];
-	uint64_t v = 0;
-
-	return cg_read(cg_fd, file, text, sizeof(text)) > 0 && cg_flat_value(text, key, &v) ? v : 0;
-}
 
 static uint64_t number(int cg_fd, const char *file)
 {
 	uint64_t v;
 
-	return cg_read_number(cg_fd, file, &v) == 0 ? v : UINT64_MAX;
+	return cgroup_file_number(cg_fd, file, &v) ? v : UINT64_MAX;
 }
 
 /*
@@ -41,7 +33,7 @@ static void blame(int leaf_fd, const char *leaf, struct arena *a, struct rt_oom 
 
 	ret->cgroup = "";
 	snprintf(path, sizeof(path), "%s", leaf);
-	if (counter(leaf_fd, "memory.events", "oom") == 0) {
+	if (cgroup_file_counter(leaf_fd, "memory.events", "oom") == 0) {
 		do {
 			char *slash = strrchr(path, '/');
 			int next = slash ? openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -52,7 +44,7 @@ static void blame(int leaf_fd, const char *leaf, struct arena *a, struct rt_oom 
 			if (fd < 0)
 				return;
 			*slash = '\0';
-		} while (counter(fd, "memory.events.local", "oom") == 0);
+		} while (cgroup_file_counter(fd, "memory.events.local", "oom") == 0);
 	}
 	ret->cgroup = arena_strdup(a, path);
 	ret->limit = number(fd, "memory.max");
@@ -66,7 +58,7 @@ bool oom_ask(const struct rt_state *state, struct arena *a, struct rt_oom *ret)
 
 	if (fd < 0)
 		return false;
-	oom.kills = counter(fd, "memory.events", "oom_kill");
+	oom.kills = cgroup_file_counter(fd, "memory.events", "oom_kill");
 	if (!oom.kills)
 		return false;
 	blame(fd, state->cgroup, a, &oom);
