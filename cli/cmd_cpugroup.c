@@ -83,7 +83,8 @@ int cli_timeout(const struct cli_args *args, const char *name, int otherwise, in
 		return 0;
 	if (parse_duration(text, &ns) < 0)
 		return error_rule(err, EINVAL,
-				  "--%s \"%s\" is no duration: write 500ms, 2s or 1m30s", name, text);
+				  "--%s \"%s\" is no duration: write 500ms, 2s or 1m30s", name,
+				  text);
 	ns = (ns + 999999) / 1000000;
 	*ret_ms = ns > INT_MAX ? INT_MAX : (int)ns;
 	return 0;
@@ -134,7 +135,8 @@ int cmd_cpugroup_create(struct cli *cli, struct error *err)
 	if (r < 0)
 		return r;
 	if (policy.set & CPG_SET_SHARE && policy.share != CPG_BY_NICE && !policy.weight)
-		policy.weight = 100; /* --idle and --idle=false speak of a weight it had: it had none */
+		policy.weight =
+			100; /* --idle and --idle=false speak of a weight it had: it had none */
 	if (cli_flag(&cli->args, "if-not-exists"))
 		flags |= CPG_IF_NOT_EXISTS;
 	r = cpg_create(&groups.cpg, name, &policy, flags, err);
@@ -158,7 +160,8 @@ int cmd_cpugroup_set(struct cli *cli, struct error *err)
 	if (r < 0)
 		return r;
 	if (!policy.set)
-		return error_rule(err, EINVAL, "nothing to set: name at least one member of the policy");
+		return error_rule(err, EINVAL,
+				  "nothing to set: name at least one member of the policy");
 	r = cli_groups_open(cli, &groups, err);
 	if (r < 0)
 		return r;

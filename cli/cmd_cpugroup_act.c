@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* cmd_cpugroup_act - the commands that do something to whoever lives in a group, and those that read files */
+/* cmd_cpugroup_act - the commands that do something to whoever lives in a group */
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/timerfd.h>
 
 #include "cli/cpugroup.h"
 #include "cli/table.h"
 #include "spec/base/auto.h"
 #include "spec/base/parse.h"
-#include "spec/base/rfc3339.h"
 
 enum { DEFAULT_TIMEOUT_MS = 10000 };
 
@@ -20,7 +18,8 @@ static int freeze(struct cli *cli, bool is_freeze, struct error *err)
 	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
 	const char *name = cli_group_name(cli, err);
 	int timeout_ms;
-	int r = name ? cli_timeout(&cli->args, "timeout", DEFAULT_TIMEOUT_MS, &timeout_ms, err) : -EINVAL;
+	int r = name ? cli_timeout(&cli->args, "timeout", DEFAULT_TIMEOUT_MS, &timeout_ms, err)
+		     : -EINVAL;
 
 	if (r == 0)
 		r = cli_groups_open(cli, &groups, err);
@@ -100,7 +99,8 @@ static int read_move(const struct cli_args *args, struct rt_move_options *ret, s
 
 	if (clean && (parse_bytes(clean, &bytes) < 0 || bytes < 0))
 		return error_rule(err, EINVAL,
-				  "option --require-clean needs bytes such as 0 or 16m, not \"%s\"", clean);
+				  "option --require-clean needs bytes such as 0 or 16m, not \"%s\"",
+				  clean);
 	*ret = (struct rt_move_options){
 		.residual_limit = (uint64_t)bytes,
 		.require_clean = clean != NULL,
@@ -208,206 +208,4 @@ int cmd_cpugroup_repair(struct cli *cli, struct error *err)
 		r = cli_print(&to.text, err);
 	buf_release(&to.text);
 	return r;
-}
-
-/* ---- watch ---- */
-
-struct watcher {
-	struct buf line;
-	struct error err; /* of the write that ended it */
-	bool is_text, gone;
-};
-
-static const char *event_name(enum cpg_event_kind kind)
-{
-	switch (kind) {
-	case CPG_EV_PARTITION:
-		return "partition";
-	case CPG_EV_CPUS:
-		return "cpus";
-	case CPG_EV_POPULATED:
-		return "populated";
-	case CPG_EV_FROZEN:
-		return "frozen";
-	case CPG_EV_OOM:
-		return "oom";
-	case CPG_EV_PRESSURE:
-		return "pressure";
-	case CPG_EV_GONE:
-		return "gone";
-	}
-	return "?";
-}
-
-static int emit(const struct cpg_event *ev, void *data)
-{
-	struct watcher *to = data;
-	struct timespec t = { .tv_sec = ev->time_ns / 1000000000, .tv_nsec = ev->time_ns % 1000000000 };
-	struct json_w w = { .out = &to->line };
-	char when[RFC3339_BYTES];
-
-	buf_reset(&to->line);
-	rfc3339_nanos(&t, when);
-	if (to->is_text) {
-		buf_printf(&to->line, "%s  %-9s  %s", when, event_name(ev->kind), ev->group);
-		if (ev->before || ev->after)
-			buf_printf(&to->line, "  %s -> %s", ev->before && *ev->before ? ev->before : "-",
-				   ev->after && *ev->after ? ev->after : "-");
-	} else {
-		json_w_open(&w, NULL, '{');
-		json_w_str(&w, "time", when);
-		json_w_str(&w, "event", event_name(ev->kind));
-		json_w_str(&w, "group", ev->group);
-		if (ev->before)
-			json_w_str(&w, "before", ev->before);
-		if (ev->after)
-			json_w_str(&w, "after", ev->after);
-		json_w_close(&w, '}');
-	}
-	buf_putc(&to->line, '\n');
-
-	int r = cli_print(&to->line, &to->err);
-
-	to->gone = r == -EPIPE;
-	return r;
-}
-
-/* Becomes readable after that time. */
-static int timer(int ms, struct error *err)
-{
-	/* A timer of nothing would never ring. */
-	const struct itimerspec at = { .it_value = { .tv_sec = ms / 1000,
-						     .tv_nsec = ms % 1000 * 1000000L + !ms } };
-	auto_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	if (fd < 0 || timerfd_settime(fd, 0, &at, NULL) < 0)
-		return error_set(err, errno, "set a timer of %d ms", ms);
-	return TAKE_FD(fd);
-}
-
-int cmd_cpugroup_watch(struct cli *cli, struct error *err)
-{
-	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
-	auto_close int stop_fd = -1;
-	const char *name = cli->args.operands[0]; /* NULL: all */
-	const char *psi = cli_text(&cli->args, "psi");
-	const char *format = cli_text(&cli->args, "format");
-	struct watcher to = { .line = BUF_INIT, .err = ERROR_INIT };
-	char trigger[64];
-	int timeout_ms;
-	int r = name ? cpg_name_check(name, err) : 0;
-
-	to.is_text = format && !strcmp(format, "text");
-	if (r == 0 && psi)
-		r = cpg_psi_trigger_parse(psi, trigger, sizeof(trigger), err);
-	if (r == 0)
-		r = cli_timeout(&cli->args, "timeout", -1, &timeout_ms, err);
-	if (r == 0)
-		r = cli_groups_open(cli, &groups, err);
-	if (r == 0 && timeout_ms >= 0) {
-		stop_fd = timer(timeout_ms, err);
-		r = stop_fd < 0 ? stop_fd : 0;
-	}
-	if (r < 0)
-		return r;
-
-	signal(SIGPIPE, SIG_IGN); /* `watch | head -1` is a normal way to end */
-	r = cpg_watch(&groups.cpg, name, psi ? trigger : NULL, stop_fd, emit, &to, err);
-	buf_release(&to.line);
-	if (to.gone)
-		return 0;
-	if (r < 0 && to.err.code)
-		*err = to.err;
-	return r < 0 ? r : 0;
-}
-
-/* ---- declarations ---- */
-
-static void changes_text(struct buf *out, const struct cpg_change *v, size_t n, struct arena *a)
-{
-	struct cli_table t = { .arena = a, .columns = 3, .gap = 2 };
-
-	for (size_t i = 0; i < n; i++) {
-		cli_table_cell(&t, v[i].action);
-		cli_table_cell(&t, v[i].name);
-		cli_table_cell(&t, v[i].detail);
-	}
-	cli_table_print(&t, out);
-}
-
-static void changes_json(struct buf *out, const struct cpg_change *v, size_t n)
-{
-	struct json_w w = { .out = out };
-
-	json_w_open(&w, NULL, '{');
-	json_w_open(&w, "changes", '[');
-	for (size_t i = 0; i < n; i++) {
-		json_w_open(&w, NULL, '{');
-		json_w_str(&w, "action", v[i].action);
-		json_w_str(&w, "name", v[i].name);
-		json_w_str(&w, "detail", v[i].detail);
-		json_w_close(&w, '}');
-	}
-	json_w_close(&w, ']');
-	json_w_close(&w, '}');
-	buf_putc(out, '\n');
-}
-
-/* A pointer without the file's name would be read as one into config.json. */
-static int name_file(struct error *err, int r, const char *what)
-{
-	char at[sizeof(err->at)];
-
-	memcpy(at, err->at, sizeof(at));
-	err->at[0] = '\0';
-	if (at[0] == '/')
-		error_at(err, "%s %s", what, at);
-	else
-		error_at(err, "%s", what);
-	return r;
-}
-
-int cmd_cpugroup_apply(struct cli *cli, struct error *err)
-{
-	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
-	auto_buf struct buf text = BUF_INIT;
-	auto_buf struct buf out = BUF_INIT;
-	const char *file = cli->args.operands[0];
-	const char *what = strcmp(file, "-") ? file : "standard input";
-	unsigned flags = cli_flag(&cli->args, "check") ? CPG_CHECK : 0;
-	const struct json *doc = NULL;
-	struct cpg_change *v = NULL;
-	size_t n = 0;
-	int r = cli_read_file(file, &text, err);
-
-	if (r == 0)
-		r = json_parse(text.data ? text.data : "", text.len, what, cli->arena, &doc, err);
-	if (r == 0)
-		r = cli_groups_open(cli, &groups, err);
-	if (r < 0)
-		return r;
-	r = cpg_apply(&groups.cpg, doc, cli_flag(&cli->args, "prune"), flags, cli->arena, &v, &n, err);
-	if (r < 0)
-		return name_file(err, r, what);
-	if (cli_is_json(cli))
-		changes_json(&out, v, n);
-	else
-		changes_text(&out, v, n, cli->arena);
-	return cli_print(&out, err);
-}
-
-int cmd_cpugroup_reserve_host(struct cli *cli, struct error *err)
-{
-	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
-	const char *cpus = cli_text(&cli->args, "cpus");
-	unsigned flags = cli_flag(&cli->args, "check") ? CPG_CHECK : 0;
-
-	if (!cpus)
-		return error_rule(err, EINVAL, "--cpus LIST is needed: the CPUs that the host keeps for itself");
-
-	int r = cli_groups_open(cli, &groups, err);
-
-	if (r == 0)
-		r = cpg_reserve_host(&groups.cpg, cpus, flags, err);
-	return r < 0 ? r : cli_done(cli, flags ? "admitted" : *cpus ? "reserved" : "lifted", "/", err);
 }

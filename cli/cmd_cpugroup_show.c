@@ -72,8 +72,8 @@ int cmd_cpugroup_show(struct cli *cli, struct error *err)
 }
 
 /* The members of all groups, each once, in the order of the groups. */
-static int all_members(struct cli *cli, struct cpg *cpg, struct rt_group_member **ret, size_t *ret_n,
-		       struct error *err)
+static int all_members(struct cli *cli, struct cpg *cpg, struct rt_group_member **ret,
+		       size_t *ret_n, struct error *err)
 {
 	struct rt_group_member *all = NULL;
 	struct cpg_group *groups = NULL;
@@ -95,7 +95,8 @@ static int all_members(struct cli *cli, struct cpg *cpg, struct rt_group_member 
 		if (r < 0 || !n)
 			continue;
 
-		struct rt_group_member *more = ARENA_NEW_N(cli->arena, struct rt_group_member, n_all + n);
+		struct rt_group_member *more =
+			ARENA_NEW_N(cli->arena, struct rt_group_member, n_all + n);
 
 		if (n_all)
 			memcpy(more, all, n_all * sizeof(*all));
@@ -122,8 +123,8 @@ int cmd_cpugroup_members(struct cli *cli, struct error *err)
 		if (strcmp(name, "/") != 0)
 			r = cpg_name_check(name, err);
 		if (r == 0)
-			r = rt_group_members(&cli->ctx, name, cli_flag(&cli->args, "deep"), cli->arena,
-					     &v, &n, err);
+			r = rt_group_members(&cli->ctx, name, cli_flag(&cli->args, "deep"),
+					     cli->arena, &v, &n, err);
 	} else {
 		r = cli_groups_open(cli, &groups, err);
 		if (r == 0)

@@ -10,7 +10,8 @@
 #include "spec/base/auto.h"
 #include "spec/base/rfc3339.h"
 
-static const char *of_limit(const char *now, uint64_t limit, const char *limit_text, struct arena *a)
+static const char *of_limit(const char *now, uint64_t limit, const char *limit_text,
+			    struct arena *a)
 {
 	return limit == UINT64_MAX ? now : arena_printf(a, "%s/%s", now, limit_text);
 }
@@ -19,14 +20,16 @@ static const char *memory_text(const struct cpg_stat *s, struct arena *a)
 {
 	if (!s->has_memory)
 		return "";
-	return of_limit(cli_bytes(s->memory_current, a), s->memory_max, cli_bytes(s->memory_max, a), a);
+	return of_limit(cli_bytes(s->memory_current, a), s->memory_max, cli_bytes(s->memory_max, a),
+			a);
 }
 
 static const char *pids_text(const struct cpg_stat *s, struct arena *a)
 {
 	if (!s->has_pids)
 		return "";
-	return of_limit(cli_decimal(s->pids_current, 0, a), s->pids_max, cli_decimal(s->pids_max, 0, a), a);
+	return of_limit(cli_decimal(s->pids_current, 0, a), s->pids_max,
+			cli_decimal(s->pids_max, 0, a), a);
 }
 
 /* What was used since the group was made; with rates, since the sample before. */
@@ -40,7 +43,8 @@ static void add_row(struct cli_table *t, const struct cli_row *row, bool rates)
 	if (!s->is_group && s->group)
 		t->cell[t->n - 1] = arena_printf(a, "  %s/%s", s->group, cli_harmless(s->name, a));
 	if (rates) {
-		cli_table_cell(t, row->has_rate ? arena_printf(a, "%llu.%02u", (unsigned long long)row->cpus / 1000,
+		cli_table_cell(t, row->has_rate ? arena_printf(a, "%llu.%02u",
+							       (unsigned long long)row->cpus / 1000,
 							       (unsigned)(row->cpus % 1000 / 10))
 						: "");
 		cli_table_cell(t, capped ? cli_cpus(s->quota_us, s->period_us, a) : "");
@@ -51,7 +55,8 @@ static void add_row(struct cli_table *t, const struct cli_row *row, bool rates)
 		cli_table_cell(t, cli_usec(s->user_usec, a));
 		cli_table_cell(t, cli_usec(s->system_usec, a));
 		cli_table_cell(t, capped ? cli_cpus(s->quota_us, s->period_us, a) : "");
-		cli_table_cell(t, s->has_cpu ? arena_printf(a, "%s (%llu)", cli_usec(s->throttled_usec, a),
+		cli_table_cell(t, s->has_cpu ? arena_printf(a, "%s (%llu)",
+							    cli_usec(s->throttled_usec, a),
 							    (unsigned long long)s->nr_throttled)
 					     : "");
 	}
@@ -63,8 +68,10 @@ static void add_row(struct cli_table *t, const struct cli_row *row, bool rates)
 
 static void add_table(struct buf *out, const struct cli_sample *sample, bool rates, struct arena *a)
 {
-	static const char *const totals[] = { "NAME", "CPU",	   "USER",     "SYSTEM", "CAP",
-					      "THROTTLED", "PRESSURE", "MEMORY", "PIDS", "STATE" };
+	static const char *const totals[] = {
+		"NAME",	     "CPU",	 "USER",   "SYSTEM", "CAP",
+		"THROTTLED", "PRESSURE", "MEMORY", "PIDS",   "STATE"
+	};
 	static const char *const recent[] = { "NAME",	  "CPUS",   "CAP",  "OF-CAP", "THROTTLED",
 					      "PRESSURE", "MEMORY", "PIDS", "STATE" };
 	struct cli_table t = { .arena = a, .gap = 2 };
@@ -89,7 +96,8 @@ static void add_json(struct buf *out, const struct cli_sample *sample)
 }
 
 /* One sample an interval, until nobody reads or somebody ends us. */
-static int repeat(struct cli *cli, struct cpg *cpg, const char *name, int interval_ms, struct error *err)
+static int repeat(struct cli *cli, struct cpg *cpg, const char *name, int interval_ms,
+		  struct error *err)
 {
 	struct arena *arenas = ARENA_NEW_N(cli->arena, struct arena, 2);
 	const struct timespec pause = { .tv_sec = interval_ms / 1000,
@@ -145,14 +153,16 @@ int cmd_cpugroup_stats(struct cli *cli, struct error *err)
 	if (cli_given(&cli->args, "interval") && interval_ms < 1)
 		return error_rule(err, EINVAL, "--interval must be greater than 0");
 	if (interval_ms && is_prom)
-		return error_rule(err, EINVAL,
-				  "--interval does not go with --format prom: who reads it asks again");
+		return error_rule(
+			err, EINVAL,
+			"--interval does not go with --format prom: who reads it asks again");
 	r = cli_groups_open(cli, &groups, err);
 	if (r < 0)
 		return r;
 	if (interval_ms)
 		return repeat(cli, &groups.cpg, name, interval_ms, err);
-	r = cli_sample_groups(&groups.cpg, name, cli_flag(&cli->args, "members"), cli->arena, &sample, err);
+	r = cli_sample_groups(&groups.cpg, name, cli_flag(&cli->args, "members"), cli->arena,
+			      &sample, err);
 	if (r < 0)
 		return r;
 	if (is_prom)

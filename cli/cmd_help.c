@@ -20,7 +20,8 @@ int cmd_help(struct cli *cli, struct error *err)
 	const struct cli_verb *verb = NULL; /* the program itself */
 
 	for (char **topic = cli->args.operands; *topic; topic++) {
-		const struct cli_verb *next = !verb || verb->n_subs ? cli_sub_find(verb, *topic) : NULL;
+		const struct cli_verb *next =
+			!verb || verb->n_subs ? cli_sub_find(verb, *topic) : NULL;
 
 		if (!next)
 			return no_topic(verb, *topic, err);

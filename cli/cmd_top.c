@@ -106,8 +106,11 @@ static bool on_key(struct top *top, int key, bool *ret_quit)
 	static const struct {
 		char key;
 		enum top_sort sort;
-	} sorts[] = { { 'c', TOP_BY_CPU }, { 't', TOP_BY_THROTTLED }, { 'p', TOP_BY_PRESSURE },
-		      { 'm', TOP_BY_MEMORY }, { 'n', TOP_BY_NAME } };
+	} sorts[] = { { 'c', TOP_BY_CPU },
+		      { 't', TOP_BY_THROTTLED },
+		      { 'p', TOP_BY_PRESSURE },
+		      { 'm', TOP_BY_MEMORY },
+		      { 'n', TOP_BY_NAME } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sorts); i++)
 		if (key == sorts[i].key) {
@@ -149,7 +152,8 @@ static int wait_for_turn(struct top *top, int wait_ms, bool *ret_over, struct er
 
 		if (left <= 0 && !top->view.is_paused)
 			return 0;
-		switch (top_wait(&top->terminal, top->view.is_paused ? -1 : (int)left, &key, &signo)) {
+		switch (top_wait(&top->terminal, top->view.is_paused ? -1 : (int)left, &key,
+				 &signo)) {
 		case TOP_TICK:
 			break;
 		case TOP_KEY:
@@ -234,8 +238,8 @@ static void choose_view(struct top *top)
 	const char *no_colour = getenv("NO_COLOR");
 	struct top_view *view = &top->view;
 
-	view->is_terminal = top->form == FORM_SCREEN && top->count != 1 && isatty(STDOUT_FILENO) && term &&
-			    *term && strcmp(term, "dumb") != 0;
+	view->is_terminal = top->form == FORM_SCREEN && top->count != 1 && isatty(STDOUT_FILENO) &&
+			    term && *term && strcmp(term, "dumb") != 0;
 	view->is_utf8 = top_is_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"));
 	view->has_colour = view->is_terminal && !(no_colour && *no_colour);
 	view->columns = UINT16_MAX;
@@ -243,14 +247,16 @@ static void choose_view(struct top *top)
 		top_terminal_size(&view->columns, &view->lines);
 	if (!view->is_terminal)
 		view->lines = 0;
-	view->title = arena_printf(top->cli->arena, "%s every %g s", top->name ? top->name : "everything",
-				   top->interval_ms / 1000.0);
+	view->title = arena_printf(top->cli->arena, "%s every %g s",
+				   top->name ? top->name : "everything", top->interval_ms / 1000.0);
 }
 
 int cmd_top(struct cli *cli, struct error *err)
 {
 	auto_groups struct cli_groups groups = CLI_GROUPS_INIT;
-	struct top top = { .cli = cli, .name = cli->args.operands[0], .terminal = TOP_TERMINAL_INIT };
+	struct top top = { .cli = cli,
+			   .name = cli->args.operands[0],
+			   .terminal = TOP_TERMINAL_INIT };
 	int r = top.name ? cpg_name_check(top.name, err) : 0;
 
 	if (r == 0)

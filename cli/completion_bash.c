@@ -133,8 +133,8 @@ void cli_completion_bash(struct buf *out)
 	for (size_t i = 0; i < n_verbs; i++) {
 		add_values(out, verbs[i].name, verbs[i].options, verbs[i].n_options);
 		for (size_t k = 0; k < verbs[i].n_subs; k++)
-			add_values(out, script_name(&verbs[i].subs[k], name), verbs[i].subs[k].options,
-				   verbs[i].subs[k].n_options);
+			add_values(out, script_name(&verbs[i].subs[k], name),
+				   verbs[i].subs[k].options, verbs[i].subs[k].n_options);
 	}
 	buf_puts(out, "\tesac\n\tcase $verb in\n\t'')\n\t\toptions=\"");
 	add_names(out, globals, n_globals);

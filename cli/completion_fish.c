@@ -56,9 +56,13 @@ static void add_options(struct buf *out, const char *when, const struct cli_opti
 static void add_operands(struct buf *out, const char *when, const struct cli_verb *verb)
 {
 	if (cli_completion_takes(verb, OPERAND_ID))
-		buf_printf(out, "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n", when);
+		buf_printf(out,
+			   "complete -c bulkhead -n '%s' -a '(bulkhead list -q 2>/dev/null)'\n",
+			   when);
 	if (cli_completion_takes(verb, OPERAND_GROUP))
-		buf_printf(out, "complete -c bulkhead -n '%s' -a '(bulkhead cpugroup list -q 2>/dev/null)'\n",
+		buf_printf(out,
+			   "complete -c bulkhead -n '%s' -a '(bulkhead cpugroup list -q "
+			   "2>/dev/null)'\n",
 			   when);
 	if (cli_completion_takes(verb, OPERAND_FILE))
 		buf_printf(out, "complete -c bulkhead -n '%s' -F\n", when);
@@ -81,7 +85,8 @@ static void add_subs(struct buf *out, const struct cli_verb *verb)
 {
 	auto_buf struct buf none_yet = BUF_INIT;
 
-	buf_printf(&none_yet, "__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from", verb->name);
+	buf_printf(&none_yet, "__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from",
+		   verb->name);
 	for (size_t i = 0; i < verb->n_subs; i++)
 		buf_printf(&none_yet, " %s", verb->subs[i].name);
 	for (size_t i = 0; i < verb->n_subs; i++) {
@@ -90,15 +95,16 @@ static void add_subs(struct buf *out, const struct cli_verb *verb)
 
 		add_name(out, none_yet.data, sub);
 		snprintf(when, sizeof(when),
-			 "__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s", verb->name,
-			 sub->name);
+			 "__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s",
+			 verb->name, sub->name);
 		add_options(out, when, sub->options, sub->n_options);
 		add_operands(out, when, sub);
 	}
 }
 
 /* The condition that this command was given; one of that name below another does not count. */
-static void add_when(struct buf *out, const struct cli_verb *verb, const struct cli_verb *verbs, size_t n)
+static void add_when(struct buf *out, const struct cli_verb *verb, const struct cli_verb *verbs,
+		     size_t n)
 {
 	buf_printf(out, "__fish_seen_subcommand_from %s", verb->name);
 	for (size_t i = 0; i < n; i++)

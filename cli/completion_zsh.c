@@ -88,7 +88,8 @@ static void add_operand(struct buf *out, const struct cli_verb *verb, unsigned p
 		buf_printf(out, "'%s:group:_bulkhead_groups'", at ? at : number);
 		break;
 	case OPERAND_COMMAND:
-		buf_puts(out, "'1:command:_bulkhead_commands' '2:command:_bulkhead_cpugroup_commands'");
+		buf_puts(out,
+			 "'1:command:_bulkhead_commands' '2:command:_bulkhead_cpugroup_commands'");
 		break;
 	case OPERAND_FILE:
 		buf_printf(out, "'%s:file:_files'", number);
@@ -110,15 +111,16 @@ static void add_operands(struct buf *out, const struct cli_verb *verb)
 	unsigned n = 0;
 
 	if (verb->n_subs) {
-		buf_printf(out, "'1:command:_bulkhead_%s_commands' '*::argument:_bulkhead_%s'", verb->name,
-			   verb->name);
+		buf_printf(out, "'1:command:_bulkhead_%s_commands' '*::argument:_bulkhead_%s'",
+			   verb->name, verb->name);
 		return;
 	}
 	do {
 		if (n)
 			buf_putc(out, ' ');
 		add_operand(out, verb, n++);
-	} while (verb->max > 0 && n < (unsigned)verb->max && cli_completion_operand(verb, n) != OPERAND_NONE &&
+	} while (verb->max > 0 && n < (unsigned)verb->max &&
+		 cli_completion_operand(verb, n) != OPERAND_NONE &&
 		 !cli_completion_takes(verb, OPERAND_COMMAND));
 }
 

@@ -49,9 +49,11 @@ static const char *drift_names(const struct cpg_group *g, struct arena *a)
 
 void cli_groups_table(struct buf *out, const struct cpg_group *v, size_t n, struct arena *a)
 {
-	static const char *const head[] = { "NAME",      "CPUS",    "CAP",   "WEIGHT",
+	static const char *const head[] = { "NAME",	 "CPUS",    "CAP",   "WEIGHT",
 					    "PARTITION", "MEMBERS", "STATE", "DRIFT" };
-	struct cli_table t = { .arena = a, .columns = ARRAY_SIZE(head), .gap = 2, .right = 1u << 5 };
+	struct cli_table t = {
+		.arena = a, .columns = ARRAY_SIZE(head), .gap = 2, .right = 1u << 5
+	};
 
 	cli_table_cells(&t, head);
 	for (size_t i = 0; i < n; i++) {
@@ -132,18 +134,20 @@ static void add_kernel_rows(struct cli_table *t, const struct cpg_group *g, stru
 }
 
 /* Limits of what is counted: with what is used of them. */
-static void add_counted_rows(struct cli_table *t, const struct cpg_policy *p, const struct cpg_stat *s,
-			     struct arena *a)
+static void add_counted_rows(struct cli_table *t, const struct cpg_policy *p,
+			     const struct cpg_stat *s, struct arena *a)
 {
 	add_row(t, "memory", limit_text(p->memory_max, cli_bytes, a),
 		s && s->has_memory ? arena_printf(a, "%s (%s used)", cli_bytes(s->memory_max, a),
 						  cli_bytes(s->memory_current, a))
 				   : "no controller");
 	add_row(t, "pids-limit", limit_text(p->pids_max, NULL, a),
-		s && s->has_pids ? arena_printf(a, "%s (%llu there)",
-						s->pids_max == UINT64_MAX ? "max" : cli_decimal(s->pids_max, 0, a),
-						(unsigned long long)s->pids_current)
-				 : "no controller");
+		s && s->has_pids
+			? arena_printf(a, "%s (%llu there)",
+				       s->pids_max == UINT64_MAX ? "max"
+								 : cli_decimal(s->pids_max, 0, a),
+				       (unsigned long long)s->pids_current)
+			: "no controller");
 }
 
 /* What no file of the kernel holds, or whose file `show` does not read back: only what is not the default. */
@@ -167,7 +171,8 @@ static void add_policy_rows(struct cli_table *t, const struct cpg_policy *p, str
 		add_row(t, "pressure-limit", cli_percent(p->pressure_limit, a), "");
 }
 
-void cli_group_text(struct buf *out, const struct cpg_group *g, const struct cpg_stat *s, struct arena *a)
+void cli_group_text(struct buf *out, const struct cpg_group *g, const struct cpg_stat *s,
+		    struct arena *a)
 {
 	struct cli_table t = { .arena = a, .columns = 3, .gap = 3 };
 
@@ -247,8 +252,12 @@ void cli_group_json(struct json_w *w, const struct cpg_group *g, struct arena *a
 
 void cli_members_table(struct buf *out, const struct rt_group_member *v, size_t n, struct arena *a)
 {
-	static const char *const head[] = { "ID", "GROUP", "STATUS", "PIDS", "CPU", "CAP", "MEMORY" };
-	struct cli_table t = { .arena = a, .columns = ARRAY_SIZE(head), .gap = 2,
+	static const char *const head[] = {
+		"ID", "GROUP", "STATUS", "PIDS", "CPU", "CAP", "MEMORY"
+	};
+	struct cli_table t = { .arena = a,
+			       .columns = ARRAY_SIZE(head),
+			       .gap = 2,
 			       .right = 1u << 3 | 1u << 4 | 1u << 6 };
 
 	cli_table_cells(&t, head);
@@ -274,7 +283,8 @@ void cli_members_json(struct json_w *w, const struct rt_group_member *v, size_t 
 		json_w_str(w, "id", v[i].id);
 		write_file(w, "group", v[i].group);
 		json_w_str(w, "status", v[i].status);
-		json_w_str(w, "cgroup", arena_printf(a, "/%s", v[i].cgroup + (v[i].cgroup[0] == '/')));
+		json_w_str(w, "cgroup",
+			   arena_printf(a, "/%s", v[i].cgroup + (v[i].cgroup[0] == '/')));
 		json_w_uint(w, "pids", v[i].n_pids);
 		json_w_uint(w, "cpuUsageUsec", v[i].usage_usec);
 		write_file(w, "cpuMax", v[i].cpu_max);

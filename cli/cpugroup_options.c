@@ -46,9 +46,10 @@ static int read_percent(const struct cli_args *args, const char *name, unsigned 
 		n--;
 	snprintf(number, sizeof(number), "%.*s", (int)n, text);
 	if (n >= sizeof(number) || cpg_decimal_parse(number, HUNDREDTHS, 10000, &v) < 0)
-		return error_rule(err, EINVAL,
-				  "option --%s needs a percentage from 0 to 100 such as 12.5, not \"%s\"",
-				  name, text);
+		return error_rule(
+			err, EINVAL,
+			"option --%s needs a percentage from 0 to 100 such as 12.5, not \"%s\"",
+			name, text);
 	*ret = (uint32_t)v;
 	p->set |= member;
 	return 0;
@@ -95,8 +96,9 @@ static int read_limit(const struct cli_args *args, const char *name,
 	if (!strcmp(text, "max"))
 		v = -1;
 	else if (parse(text, &v) < 0 || v < -1)
-		return error_rule(err, EINVAL, "option --%s needs %s, or -1 for no limit, not \"%s\"",
-				  name, example, text);
+		return error_rule(err, EINVAL,
+				  "option --%s needs %s, or -1 for no limit, not \"%s\"", name,
+				  example, text);
 	*ret = v;
 	p->set |= member;
 	return 0;
@@ -133,10 +135,11 @@ static int read_burst(const struct cli_args *args, struct cpg_policy *p, struct 
 		return 0;
 	if (parse_u64(text, &p->burst_us) < 0) {
 		if (parse_duration(text, &ns) < 0 || ns < 0)
-			return error_rule(err, EINVAL,
-					  "option --burst needs microseconds or a time such as 50ms, "
-					  "not \"%s\"",
-					  text);
+			return error_rule(
+				err, EINVAL,
+				"option --burst needs microseconds or a time such as 50ms, "
+				"not \"%s\"",
+				text);
 		p->burst_us = (uint64_t)ns / 1000;
 	}
 	p->set |= CPG_SET_BURST;
@@ -196,7 +199,9 @@ static void read_exclusive(const struct cli_args *args, struct cpg_policy *p)
 
 	if (!word)
 		return;
-	p->exclusive = !strcmp(word, "none") ? CPG_SHARED : strcmp(word, "root") ? CPG_ISOLATED : CPG_ROOT;
+	p->exclusive = !strcmp(word, "none")  ? CPG_SHARED
+		       : strcmp(word, "root") ? CPG_ISOLATED
+					      : CPG_ROOT;
 	p->set |= CPG_SET_EXCLUSIVE;
 }
 
@@ -225,7 +230,8 @@ static int read_promises(const struct cli_args *args, struct cpg_policy *p, stru
 	if (r == 0)
 		r = read_over(args, "realtime", CPG_SET_REALTIME, p, &p->realtime);
 	if (r == 0)
-		r = read_percent(args, "pressure-limit", CPG_SET_PRESSURE, p, &p->pressure_limit, err);
+		r = read_percent(args, "pressure-limit", CPG_SET_PRESSURE, p, &p->pressure_limit,
+				 err);
 	return r;
 }
 
@@ -256,8 +262,8 @@ int cli_cpugroup_policy(const struct cli_args *args, struct cpg_policy *ret, uns
 	if (r == 0)
 		r = read_promises(args, &p, err);
 	if (r == 0)
-		r = read_limit(args, "memory", parse_bytes, "bytes such as 512m or 2g", CPG_SET_MEMORY,
-			       &p, &p.memory_max, err);
+		r = read_limit(args, "memory", parse_bytes, "bytes such as 512m or 2g",
+			       CPG_SET_MEMORY, &p, &p.memory_max, err);
 	if (r == 0)
 		r = read_limit(args, "pids-limit", parse_i64, "a number", CPG_SET_PIDS, &p,
 			       &p.pids_max, err);

@@ -63,7 +63,8 @@ static void add_options(struct buf *out, const struct cli_option *options, size_
 
 static void add_commands(struct buf *out, const struct cli_verb *verbs, size_t n)
 {
-	size_t width = strlen("checkpoint"); /* the same in each list of ours, unless a name is longer */
+	size_t width =
+		strlen("checkpoint"); /* the same in each list of ours, unless a name is longer */
 
 	for (size_t i = 0; i < n; i++)
 		if (strlen(verbs[i].name) > width)

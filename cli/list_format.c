@@ -60,9 +60,11 @@ const char *cli_list_owner(uid_t uid, struct arena *a)
 
 void cli_list_table(struct buf *out, const struct rt_summary *v, size_t n, struct arena *a)
 {
-	static const char *const head[] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER", "GROUP" };
-	struct cli_table t = { .arena = a, .columns = OWNER + 1,
-			       .least = CELL_MIN, .gap = CELL_GAP, .empty = "" };
+	static const char *const head[] = { "ID",      "PID",	"STATUS", "BUNDLE",
+					    "CREATED", "OWNER", "GROUP" };
+	struct cli_table t = {
+		.arena = a, .columns = OWNER + 1, .least = CELL_MIN, .gap = CELL_GAP, .empty = ""
+	};
 	const char *owner = NULL;
 
 	/* Scripts know the first six: the seventh is there only when it says something. */

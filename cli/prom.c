@@ -40,7 +40,8 @@ GETTER(get_throttled, s->has_cpu, s->nr_throttled)
 GETTER(get_throttled_time, s->has_cpu, s->throttled_usec)
 GETTER(get_bursts, s->has_cpu, s->nr_bursts)
 GETTER(get_burst_time, s->has_cpu, s->burst_usec)
-GETTER(get_cap, s->has_cpu && s->quota_us != UINT64_MAX && s->period_us, s->quota_us * 1000 / s->period_us)
+GETTER(get_cap, s->has_cpu && s->quota_us != UINT64_MAX && s->period_us,
+       s->quota_us * 1000 / s->period_us)
 GETTER(get_cpu_some, s->cpu.has, s->cpu.some_total)
 GETTER(get_cpu_full, s->cpu.has, s->cpu.full_total)
 GETTER(get_memory_some, s->memory.has, s->memory.some_total)
@@ -60,37 +61,46 @@ GETTER(get_frozen, true, s->frozen)
 
 static const struct metric metrics[] = {
 	{ "cpu_usage_seconds_total", "counter", "CPU time used.", UNIT_USEC, get_usage },
-	{ "cpu_user_seconds_total", "counter", "CPU time used outside of the kernel.", UNIT_USEC, get_user },
-	{ "cpu_system_seconds_total", "counter", "CPU time used in the kernel.", UNIT_USEC, get_system },
-	{ "cpu_cap_cpus", "gauge", "CPUs that may be used at most. Absent without a cap.", UNIT_CPUS, get_cap },
-	{ "cpu_periods_total", "counter", "Periods of the cap in which something ran.", UNIT_NONE, get_periods },
-	{ "cpu_throttled_periods_total", "counter", "Periods in which the cap was reached.", UNIT_NONE,
-	  get_throttled },
-	{ "cpu_throttled_seconds_total", "counter", "Time that was waited because of the cap.", UNIT_USEC,
-	  get_throttled_time },
+	{ "cpu_user_seconds_total", "counter", "CPU time used outside of the kernel.", UNIT_USEC,
+	  get_user },
+	{ "cpu_system_seconds_total", "counter", "CPU time used in the kernel.", UNIT_USEC,
+	  get_system },
+	{ "cpu_cap_cpus", "gauge", "CPUs that may be used at most. Absent without a cap.",
+	  UNIT_CPUS, get_cap },
+	{ "cpu_periods_total", "counter", "Periods of the cap in which something ran.", UNIT_NONE,
+	  get_periods },
+	{ "cpu_throttled_periods_total", "counter", "Periods in which the cap was reached.",
+	  UNIT_NONE, get_throttled },
+	{ "cpu_throttled_seconds_total", "counter", "Time that was waited because of the cap.",
+	  UNIT_USEC, get_throttled_time },
 	{ "cpu_bursts_total", "counter", "Periods that used saved time.", UNIT_NONE, get_bursts },
-	{ "cpu_burst_seconds_total", "counter", "Saved time that was used.", UNIT_USEC, get_burst_time },
-	{ "cpu_pressure_waiting_seconds_total", "counter", "Time in which some process waited for a CPU.",
-	  UNIT_USEC, get_cpu_some },
-	{ "cpu_pressure_stalled_seconds_total", "counter", "Time in which all waited for a CPU.", UNIT_USEC,
-	  get_cpu_full },
-	{ "memory_pressure_waiting_seconds_total", "counter", "Time in which some process waited for memory.",
-	  UNIT_USEC, get_memory_some },
-	{ "memory_pressure_stalled_seconds_total", "counter", "Time in which all waited for memory.", UNIT_USEC,
-	  get_memory_full },
-	{ "io_pressure_waiting_seconds_total", "counter", "Time in which some process waited for input or output.",
-	  UNIT_USEC, get_io_some },
-	{ "io_pressure_stalled_seconds_total", "counter", "Time in which all waited for input or output.",
-	  UNIT_USEC, get_io_full },
+	{ "cpu_burst_seconds_total", "counter", "Saved time that was used.", UNIT_USEC,
+	  get_burst_time },
+	{ "cpu_pressure_waiting_seconds_total", "counter",
+	  "Time in which some process waited for a CPU.", UNIT_USEC, get_cpu_some },
+	{ "cpu_pressure_stalled_seconds_total", "counter", "Time in which all waited for a CPU.",
+	  UNIT_USEC, get_cpu_full },
+	{ "memory_pressure_waiting_seconds_total", "counter",
+	  "Time in which some process waited for memory.", UNIT_USEC, get_memory_some },
+	{ "memory_pressure_stalled_seconds_total", "counter",
+	  "Time in which all waited for memory.", UNIT_USEC, get_memory_full },
+	{ "io_pressure_waiting_seconds_total", "counter",
+	  "Time in which some process waited for input or output.", UNIT_USEC, get_io_some },
+	{ "io_pressure_stalled_seconds_total", "counter",
+	  "Time in which all waited for input or output.", UNIT_USEC, get_io_full },
 	{ "memory_bytes", "gauge", "Memory charged.", UNIT_NONE, get_memory },
-	{ "memory_peak_bytes", "gauge", "Most memory that was ever charged.", UNIT_NONE, get_memory_peak },
-	{ "memory_limit_bytes", "gauge", "Limit of memory. Absent without one.", UNIT_NONE, get_memory_max },
+	{ "memory_peak_bytes", "gauge", "Most memory that was ever charged.", UNIT_NONE,
+	  get_memory_peak },
+	{ "memory_limit_bytes", "gauge", "Limit of memory. Absent without one.", UNIT_NONE,
+	  get_memory_max },
 	{ "swap_bytes", "gauge", "Swap charged.", UNIT_NONE, get_swap },
-	{ "oom_kills_total", "counter", "Processes killed because memory ran out.", UNIT_NONE, get_oom },
-	{ "residual_bytes", "gauge", "Memory that moves left charged behind.", UNIT_NONE, get_residual },
+	{ "oom_kills_total", "counter", "Processes killed because memory ran out.", UNIT_NONE,
+	  get_oom },
+	{ "residual_bytes", "gauge", "Memory that moves left charged behind.", UNIT_NONE,
+	  get_residual },
 	{ "processes", "gauge", "Processes and threads.", UNIT_NONE, get_pids },
-	{ "processes_limit", "gauge", "Limit of processes and threads. Absent without one.", UNIT_NONE,
-	  get_pids_max },
+	{ "processes_limit", "gauge", "Limit of processes and threads. Absent without one.",
+	  UNIT_NONE, get_pids_max },
 	{ "populated", "gauge", "1 when somebody lives there.", UNIT_NONE, get_populated },
 	{ "frozen", "gauge", "1 when everybody stands still.", UNIT_NONE, get_frozen },
 };
@@ -116,10 +126,12 @@ static void add_value(struct buf *out, enum unit unit, uint64_t v)
 		buf_printf(out, " %llu\n", (unsigned long long)v);
 		break;
 	case UNIT_USEC:
-		buf_printf(out, " %llu.%06u\n", (unsigned long long)(v / 1000000), (unsigned)(v % 1000000));
+		buf_printf(out, " %llu.%06u\n", (unsigned long long)(v / 1000000),
+			   (unsigned)(v % 1000000));
 		break;
 	case UNIT_CPUS:
-		buf_printf(out, " %llu.%03u\n", (unsigned long long)(v / 1000), (unsigned)(v % 1000));
+		buf_printf(out, " %llu.%03u\n", (unsigned long long)(v / 1000),
+			   (unsigned)(v % 1000));
 		break;
 	}
 }
@@ -137,8 +149,8 @@ static void add_family(struct buf *out, const struct metric *m, bool of_groups,
 		if (s->is_group != of_groups || !*s->path || !m->get(s, &v))
 			continue;
 		if (!is_begun)
-			buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n", prefix, m->name, m->help, prefix,
-				   m->name, m->type);
+			buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n", prefix, m->name,
+				   m->help, prefix, m->name, m->type);
 		is_begun = true;
 		buf_printf(out, "%s%s{", prefix, m->name);
 		add_label(out, "group", of_groups ? s->name : s->group ? s->group : "");

@@ -101,8 +101,9 @@ static void add_ungrouped(struct cpg *cpg, const struct rt_summary *v, size_t n,
 	size_t first = sample->n;
 	size_t used = 1;
 
-	rows[0] = (struct cpg_stat){ .name = CLI_NO_GROUP, .path = "", .is_group = true,
-				     .quota_us = UINT64_MAX };
+	rows[0] = (struct cpg_stat){
+		.name = CLI_NO_GROUP, .path = "", .is_group = true, .quota_us = UINT64_MAX
+	};
 	for (size_t i = 0; i < n; i++) {
 		const char *cgroup = v[i].cgroup ? v[i].cgroup : "";
 
@@ -225,8 +226,8 @@ void cli_row_json(struct buf *out, const struct cli_row *row)
 		json_escape(out, row->wall, strlen(row->wall));
 	}
 	if (row->has_rate) {
-		buf_printf(out, ",\"rate\":{\"cpus\":%llu.%03u", (unsigned long long)(row->cpus / 1000),
-			   (unsigned)(row->cpus % 1000));
+		buf_printf(out, ",\"rate\":{\"cpus\":%llu.%03u",
+			   (unsigned long long)(row->cpus / 1000), (unsigned)(row->cpus % 1000));
 		if (cli_row_is_capped(row)) {
 			add_percent(out, "percentOfCap", row->of_cap);
 			add_percent(out, "throttledPercent", row->throttled);

@@ -42,9 +42,7 @@ void cli_table_cell(struct cli_table *t, const char *text)
 		t->cell = cell;
 		t->cap = cap;
 	}
-	t->cell[t->n++] = text && *text ? cli_harmless(text, t->arena)
-			   : t->empty	 ? t->empty
-					 : "-";
+	t->cell[t->n++] = text && *text ? cli_harmless(text, t->arena) : t->empty ? t->empty : "-";
 }
 
 void cli_table_cells(struct cli_table *t, const char *const *text)

@@ -71,20 +71,21 @@ void top_sort_rows(struct cli_sample *sample, enum top_sort by, struct arena *a)
 {
 	struct node *nodes = ARENA_NEW_N(a, struct node, sample->n + 1);
 	struct cli_row *v = ARENA_NEW_N(a, struct cli_row, sample->n + 1);
-	struct node **open = ARENA_NEW_N(a, struct node *, sample->n + 2); /* the last group of each depth */
+	/* The last group of each depth, and how many there are: the next row belongs to one of them. */
+	struct node **open = ARENA_NEW_N(a, struct node *, sample->n + 2);
 	size_t used = 0;
-	unsigned deepest = 0;
+	unsigned opened = 0;
 
 	open[0] = &nodes[sample->n];
 	for (size_t i = 0; i < sample->n; i++) {
 		const struct cli_row *row = &sample->v[i];
-		unsigned depth = row->depth < deepest ? row->depth : deepest;
+		unsigned depth = row->depth < opened ? row->depth : opened;
 
 		nodes[i].row = row;
 		insert(open[depth], &nodes[i], by);
 		if (row->s.is_group) {
-			deepest = depth + 1;
-			open[deepest] = &nodes[i];
+			opened = depth + 1;
+			open[opened] = &nodes[i];
 		}
 	}
 	flatten(&nodes[sample->n], v, &used);
@@ -101,7 +102,19 @@ bool top_is_utf8(const char *lc_all, const char *lc_ctype, const char *lang)
 
 /* ---- cells ---- */
 
-enum column { C_NAME, C_STATE, C_WALL, C_CPU, C_OF_CAP, C_BAR, C_THROTTLED, C_PRESSURE, C_MEMORY, C_PIDS, C_N };
+enum column {
+	C_NAME,
+	C_STATE,
+	C_WALL,
+	C_CPU,
+	C_OF_CAP,
+	C_BAR,
+	C_THROTTLED,
+	C_PRESSURE,
+	C_MEMORY,
+	C_PIDS,
+	C_N
+};
 
 /* Widths without the blank before; the name takes what is left. */
 static const struct {
@@ -109,11 +122,11 @@ static const struct {
 	unsigned width;
 	bool right;
 } columns[C_N] = {
-	[C_NAME] = { "NAME", 12, false },   [C_STATE] = { "STATE", 9, false },
-	[C_WALL] = { "WALL", 7, false },    [C_CPU] = { "CPUS", 5, true },
-	[C_OF_CAP] = { "%CAP", 5, true },   [C_BAR] = { "", 10, false },
+	[C_NAME] = { "NAME", 12, false },    [C_STATE] = { "STATE", 9, false },
+	[C_WALL] = { "WALL", 7, false },     [C_CPU] = { "CPUS", 5, true },
+	[C_OF_CAP] = { "%CAP", 5, true },    [C_BAR] = { "", 10, false },
 	[C_THROTTLED] = { "%THR", 5, true }, [C_PRESSURE] = { "%PSI", 5, true },
-	[C_MEMORY] = { "MEMORY", 9, true }, [C_PIDS] = { "PIDS", 7, true },
+	[C_MEMORY] = { "MEMORY", 9, true },  [C_PIDS] = { "PIDS", 7, true },
 };
 /* In a narrow terminal the last of these go first. */
 static const enum column by_worth[] = { C_CPU,	    C_OF_CAP, C_STATE, C_MEMORY, C_THROTTLED,
@@ -183,7 +196,8 @@ static const char *percent(uint64_t hundredths, struct arena *a)
 }
 
 /* The cell without its padding; "" where there is nothing to say. */
-static const char *cell(const struct cli_row *row, enum column c, const struct top_view *view, struct arena *a)
+static const char *cell(const struct cli_row *row, enum column c, const struct top_view *view,
+			struct arena *a)
 {
 	const struct cpg_stat *s = &row->s;
 	bool is_none = s->is_group && !*s->path; /* "(no group)" has no numbers */
@@ -193,15 +207,17 @@ static const char *cell(const struct cli_row *row, enum column c, const struct t
 		return "";
 	switch (c) {
 	case C_NAME:
-		return arena_printf(a, "%*s%s", (int)(2 * row->depth), "", cli_harmless(short_name(row), a));
+		return arena_printf(a, "%*s%s", (int)(2 * row->depth), "",
+				    cli_harmless(short_name(row), a));
 	case C_STATE:
 		return cli_row_state(row);
 	case C_WALL:
 		return row->wall ? row->wall : "";
 	case C_CPU:
-		return row->has_rate ? arena_printf(a, "%llu.%02u", (unsigned long long)row->cpus / 1000,
-						    (unsigned)(row->cpus % 1000 / 10))
-				     : "-";
+		return row->has_rate
+			       ? arena_printf(a, "%llu.%02u", (unsigned long long)row->cpus / 1000,
+					      (unsigned)(row->cpus % 1000 / 10))
+			       : "-";
 	case C_OF_CAP:
 		return capped ? percent(row->of_cap, a) : "-";
 	case C_BAR:
@@ -211,12 +227,17 @@ static const char *cell(const struct cli_row *row, enum column c, const struct t
 	case C_PRESSURE:
 		return s->cpu.has ? percent(s->cpu.some10, a) : "-";
 	case C_MEMORY:
-		return s->has_memory ? pair(cli_bytes(s->memory_current, a), cli_bytes(s->memory_max, a), a) : "-";
+		return s->has_memory ? pair(cli_bytes(s->memory_current, a),
+					    cli_bytes(s->memory_max, a), a)
+				     : "-";
 	case C_PIDS:
 		if (!s->has_pids && (s->is_group || !s->pids_current))
 			return "-";
 		return pair(cli_decimal(s->pids_current, 0, a),
-			    s->has_pids && s->pids_max != UINT64_MAX ? cli_decimal(s->pids_max, 0, a) : "max", a);
+			    s->has_pids && s->pids_max != UINT64_MAX
+				    ? cli_decimal(s->pids_max, 0, a)
+				    : "max",
+			    a);
 	case C_N:
 		break;
 	}
@@ -293,7 +314,8 @@ static const char *mode_of(const struct cli_row *row, const struct top_view *vie
 {
 	if (!view->has_colour)
 		return row->s.is_group ? "\033[1m" : NULL;
-	if (cli_row_is_capped(row) && row->has_rate && (row->throttled >= 1000 || row->of_cap >= 9500))
+	if (cli_row_is_capped(row) && row->has_rate &&
+	    (row->throttled >= 1000 || row->of_cap >= 9500))
 		return "\033[31m";
 	if (row->s.frozen)
 		return "\033[36m";
@@ -327,7 +349,8 @@ enum { TITLE_FROM = 4, KEYS_FROM = 8 }; /* lines of the terminal from which on t
 /* Lines for rows: what title, head and keys leave. */
 static unsigned room_for_rows(const struct top_view *view)
 {
-	unsigned taken = (view->lines >= TITLE_FROM) + (view->lines >= 2) + (view->lines >= KEYS_FROM);
+	unsigned taken =
+		(view->lines >= TITLE_FROM) + (view->lines >= 2) + (view->lines >= KEYS_FROM);
 
 	return view->lines ? view->lines - taken : UINT32_MAX;
 }
@@ -356,12 +379,14 @@ static void add_title(struct screen *s, const struct cli_sample *sample)
 	count(sample, &groups, &members);
 	add_text(s,
 		 arena_printf(s->arena, "%s  %s: %u group%s, %u member%s, by %s%s", s->view->time,
-			      s->view->title, groups, groups == 1 ? "" : "s", members, members == 1 ? "" : "s",
-			      names[s->view->sort], s->view->is_paused ? " - PAUSED" : ""),
+			      s->view->title, groups, groups == 1 ? "" : "s", members,
+			      members == 1 ? "" : "s", names[s->view->sort],
+			      s->view->is_paused ? " - PAUSED" : ""),
 		 s->view->is_paused ? "\033[1m" : NULL);
 }
 
-void top_draw(struct buf *out, const struct cli_sample *sample, const struct top_view *view, struct arena *a)
+void top_draw(struct buf *out, const struct cli_sample *sample, const struct top_view *view,
+	      struct arena *a)
 {
 	struct screen s = { .out = out, .view = view, .arena = a };
 	unsigned lines = view->is_terminal ? view->lines : 0;
@@ -387,7 +412,9 @@ void top_draw(struct buf *out, const struct cli_sample *sample, const struct top
 	if (lines >= KEYS_FROM) {
 		while (s.lines < lines - 1)
 			begin_line(&s, NULL);
-		add_text(&s, "sort: c CPU  t throttled  p pressure  m memory  n name   blank pause   q quit",
+		add_text(&s,
+			 "sort: c CPU  t throttled  p pressure  m memory  n name   blank pause   q "
+			 "quit",
 			 "\033[2m");
 	}
 }

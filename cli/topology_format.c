@@ -14,9 +14,11 @@ static const char *number(int n, struct arena *a)
 
 void cli_topology_table(struct buf *out, const struct cpg_topology *t, struct arena *a)
 {
-	static const char *const head[] = { "CPU",      "NODE",   "PACKAGE",  "DIE",  "CORE",
+	static const char *const head[] = { "CPU",	"NODE",	  "PACKAGE",  "DIE",  "CORE",
 					    "SIBLINGS", "ONLINE", "ISOLATED", "GROUP" };
-	struct cli_table table = { .arena = a, .columns = ARRAY_SIZE(head), .gap = 2, .right = 0x1f };
+	struct cli_table table = {
+		.arena = a, .columns = ARRAY_SIZE(head), .gap = 2, .right = 0x1f
+	};
 
 	cli_table_cells(&table, head);
 	for (size_t i = 0; i < t->n; i++) {

@@ -77,8 +77,9 @@ Test(cli_completion, operands_are_told_apart)
 
 		if (rows[i].sub)
 			verb = cli_sub_find(verb, rows[i].sub);
-		cr_expect_eq(cli_completion_operand(verb, rows[i].position), rows[i].operand, "%s %s %u",
-			     rows[i].verb, rows[i].sub ? rows[i].sub : "", rows[i].position);
+		cr_expect_eq(cli_completion_operand(verb, rows[i].position), rows[i].operand,
+			     "%s %s %u", rows[i].verb, rows[i].sub ? rows[i].sub : "",
+			     rows[i].position);
 	}
 }
 

@@ -10,24 +10,44 @@ static struct arena arena;
 static struct cpg_group group(const char *name)
 {
 	struct cpg_group g = {
-		.name = name, .uuid = "u-u", .created = "2026-01-02T03:04:05Z", .path = "cpugroups/gold",
-		.cpus_effective = "0-3", .mems_effective = "0", .partition = "member", .cpu_max = "200000 100000",
-		.cpu_max_burst = "50000", .cpu_weight = "100", .cpu_idle = "0", .n_cpus = 4, .populated = true,
+		.name = name,
+		.uuid = "u-u",
+		.created = "2026-01-02T03:04:05Z",
+		.path = "cpugroups/gold",
+		.cpus_effective = "0-3",
+		.mems_effective = "0",
+		.partition = "member",
+		.cpu_max = "200000 100000",
+		.cpu_max_burst = "50000",
+		.cpu_weight = "100",
+		.cpu_idle = "0",
+		.n_cpus = 4,
+		.populated = true,
 		.n_members = 2,
 	};
 
 	cpg_policy_default(&g.policy);
 	g.policy.set = CPG_SET_CAP;
-	g.policy.cap = (struct cpg_cap){ .form = CPG_CAP_PERCENT, .milli = 50000, .period_us = 100000 };
+	g.policy.cap =
+		(struct cpg_cap){ .form = CPG_CAP_PERCENT, .milli = 50000, .period_us = 100000 };
 	return g;
 }
 
 /* A group as a host without controllers shows it. */
 static struct cpg_group bare(const char *name)
 {
-	struct cpg_group g = { .name = name, .uuid = "", .created = "", .path = "cpugroups/x", .cpus_effective = "",
-			       .mems_effective = "", .partition = "", .cpu_max = "", .cpu_max_burst = "",
-			       .cpu_weight = "", .cpu_idle = "", .n_cpus = 2 };
+	struct cpg_group g = { .name = name,
+			       .uuid = "",
+			       .created = "",
+			       .path = "cpugroups/x",
+			       .cpus_effective = "",
+			       .mems_effective = "",
+			       .partition = "",
+			       .cpu_max = "",
+			       .cpu_max_burst = "",
+			       .cpu_weight = "",
+			       .cpu_idle = "",
+			       .n_cpus = 2 };
 
 	cpg_policy_default(&g.policy);
 	return g;
@@ -51,7 +71,8 @@ static const char *string_at(const struct json *obj, const char *name)
 
 Test(cli_cpugroup_format, the_table_has_a_line_for_each_group_and_flags_drift)
 {
-	const struct cpg_drift drift[] = { { "cap", "200000 100000", "max 100000" }, { "cpus", "0-3", "0-1" } };
+	const struct cpg_drift drift[] = { { "cap", "200000 100000", "max 100000" },
+					   { "cpus", "0-3", "0-1" } };
 	struct cpg_group v[] = { group("gold"), bare("x") };
 	auto_buf struct buf out = BUF_INIT;
 
@@ -59,9 +80,10 @@ Test(cli_cpugroup_format, the_table_has_a_line_for_each_group_and_flags_drift)
 	v[0].n_drift = 2;
 	v[1].policy.share = CPG_BY_IDLE;
 	cli_groups_table(&out, v, 2, &arena);
-	cr_expect_str_eq(out.data, "NAME  CPUS  CAP  WEIGHT  PARTITION  MEMBERS  STATE      DRIFT\n"
-				   "gold  0-3   50%  100     member           2  populated  cap,cpus\n"
-				   "x     -     max  idle    -                0  empty      -\n");
+	cr_expect_str_eq(out.data,
+			 "NAME  CPUS  CAP  WEIGHT  PARTITION  MEMBERS  STATE      DRIFT\n"
+			 "gold  0-3   50%  100     member           2  populated  cap,cpus\n"
+			 "x     -     max  idle    -                0  empty      -\n");
 }
 
 Test(cli_cpugroup_format, a_state_is_one_word)
@@ -88,13 +110,18 @@ Test(cli_cpugroup_format, show_puts_what_was_asked_beside_what_is)
 	g.drift = (struct cpg_drift *)drift;
 	g.n_drift = 1;
 	g.policy.memory_max = 1 << 30;
-	const struct cpg_stat s = { .has_memory = true, .memory_current = 3 << 20, .memory_max = 1 << 30 };
+	const struct cpg_stat s = { .has_memory = true,
+				    .memory_current = 3 << 20,
+				    .memory_max = 1 << 30 };
 
 	cli_group_text(&out, &g, &s, &arena);
 	cr_expect(strstr(out.data, "gold: populated, 2 members, 0 groups\n"), "%s", out.data);
-	cr_expect(strstr(out.data, "\ncap          50%        200000 100000 (2 CPUs)\n"), "%s", out.data);
+	cr_expect(strstr(out.data, "\ncap          50%        200000 100000 (2 CPUs)\n"), "%s",
+		  out.data);
 	cr_expect(strstr(out.data, "\nmemory       1G         1G (3M used)\n"), "%s", out.data);
-	cr_expect(strstr(out.data, "\nDRIFT: cap should be \"200000 100000\" and is \"max 100000\"\n"), "%s", out.data);
+	cr_expect(strstr(out.data,
+			 "\nDRIFT: cap should be \"200000 100000\" and is \"max 100000\"\n"),
+		  "%s", out.data);
 }
 
 Test(cli_cpugroup_format, show_says_where_a_controller_is_missing)
@@ -110,8 +137,9 @@ Test(cli_cpugroup_format, show_says_where_a_controller_is_missing)
 
 Test(cli_cpugroup_format, the_object_has_every_member_always)
 {
-	static const char *const members[] = { "name",	  "uuid",  "created", "path",	   "owner", "adopted",
-					       "foreign", "state", "policy",  "effective", "drift", "members",
+	static const char *const members[] = { "name",	 "uuid",      "created", "path",
+					       "owner",	 "adopted",   "foreign", "state",
+					       "policy", "effective", "drift",	 "members",
 					       "groups" };
 	static const char *const effective[] = { "cpus",	"mems",	     "partition", "cpuMax",
 						 "cpuMaxBurst", "cpuWeight", "cpuIdle",	  "nCpus" };
@@ -128,8 +156,8 @@ Test(cli_cpugroup_format, the_object_has_every_member_always)
 		for (size_t k = 0; k < sizeof(members) / sizeof(members[0]); k++)
 			cr_expect(json_get(doc, members[k]), "%s: %s", v[i].name, members[k]);
 		for (size_t k = 0; k < sizeof(effective) / sizeof(effective[0]); k++)
-			cr_expect(json_get(json_get(doc, "effective"), effective[k]), "%s: %s", v[i].name,
-				  effective[k]);
+			cr_expect(json_get(json_get(doc, "effective"), effective[k]), "%s: %s",
+				  v[i].name, effective[k]);
 		cr_expect_eq(doc->count, sizeof(members) / sizeof(members[0]));
 	}
 	auto_buf struct buf out = BUF_INIT;
@@ -142,12 +170,25 @@ Test(cli_cpugroup_format, the_object_has_every_member_always)
 
 Test(cli_cpugroup_format, members_of_another_root_are_shown_without_what_only_it_knows)
 {
-	const struct rt_summary c = { .id = "web", .pid = 7, .bundle = "/b", .isolation = "process" };
+	const struct rt_summary c = {
+		.id = "web", .pid = 7, .bundle = "/b", .isolation = "process"
+	};
 	const struct rt_group_member v[] = {
-		{ .container = &c, .id = "web", .group = "gold", .cgroup = "cpugroups/gold/web", .n_pids = 3,
-		  .usage_usec = 1230000, .memory_current = 5 << 20, .cpu_max = "50000 100000", .status = "running" },
-		{ .id = "odd", .group = "gold", .cgroup = "cpugroups/gold/odd", .memory_current = UINT64_MAX,
-		  .cpu_max = "", .status = "stopped" },
+		{ .container = &c,
+		  .id = "web",
+		  .group = "gold",
+		  .cgroup = "cpugroups/gold/web",
+		  .n_pids = 3,
+		  .usage_usec = 1230000,
+		  .memory_current = 5 << 20,
+		  .cpu_max = "50000 100000",
+		  .status = "running" },
+		{ .id = "odd",
+		  .group = "gold",
+		  .cgroup = "cpugroups/gold/odd",
+		  .memory_current = UINT64_MAX,
+		  .cpu_max = "",
+		  .status = "stopped" },
 	};
 	auto_buf struct buf table = BUF_INIT;
 	auto_buf struct buf out = BUF_INIT;
@@ -171,8 +212,14 @@ Test(cli_cpugroup_format, members_of_another_root_are_shown_without_what_only_it
 Test(cli_cpugroup_format, topology_has_two_spellings)
 {
 	struct cpg_cpu cpus[] = { { .cpu = 0, .siblings = "0-1", .online = true },
-				  { .cpu = 1, .node = -1, .package = -1, .die = -1, .core = -1, .siblings = "",
-				    .isolated = true, .group = "fast" } };
+				  { .cpu = 1,
+				    .node = -1,
+				    .package = -1,
+				    .die = -1,
+				    .core = -1,
+				    .siblings = "",
+				    .isolated = true,
+				    .group = "fast" } };
 	const struct cpg_topology t = { .cpu = cpus, .n = 2, .n_online = 1 };
 	auto_buf struct buf table = BUF_INIT;
 	auto_buf struct buf out = BUF_INIT;
@@ -181,8 +228,9 @@ Test(cli_cpugroup_format, topology_has_two_spellings)
 	struct json_w v = { .out = &hcs };
 
 	cli_topology_table(&table, &t, &arena);
-	cr_expect(strstr(table.data, "\n  1     -        -    -     -  -         no      yes       fast\n"), "%s",
-		  table.data);
+	cr_expect(strstr(table.data,
+			 "\n  1     -        -    -     -  -         no      yes       fast\n"),
+		  "%s", table.data);
 	cli_topology_json(&w, &t);
 	cli_topology_hcs(&v, &t);
 
@@ -200,11 +248,14 @@ Test(cli_cpugroup_format, topology_has_two_spellings)
 
 Test(cli_cpugroup_format, a_verdict_has_exact_numbers)
 {
-	const struct cpg_verdict v = { .capacity_milli = 2000, .claimed_milli = 1500, .asked_milli = 500,
-				       .admitted = true };
+	const struct cpg_verdict v = {
+		.capacity_milli = 2000, .claimed_milli = 1500, .asked_milli = 500, .admitted = true
+	};
 	auto_buf struct buf out = BUF_INIT;
 	struct json_w w = { .out = &out };
 
 	cli_verdict_json(&w, &v, &arena);
-	cr_expect_str_eq(out.data, "{\"admitted\":true,\"capacity\":\"2\",\"claimed\":\"1.5\",\"asked\":\"0.5\"}");
+	cr_expect_str_eq(
+		out.data,
+		"{\"admitted\":true,\"capacity\":\"2\",\"claimed\":\"1.5\",\"asked\":\"0.5\"}");
 }

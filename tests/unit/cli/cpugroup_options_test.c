@@ -15,8 +15,9 @@ static int parse(const char *sub, char *const *argv, struct cpg_policy *p, unsig
 	struct cli_args args;
 
 	err = ERROR_INIT;
-	cr_assert_eq(cli_parse(verb->options, verb->n_options, CLI_PERMUTE, (char **)argv, &arena, &args, &err), 0,
-		     "%s", err.text);
+	cr_assert_eq(cli_parse(verb->options, verb->n_options, CLI_PERMUTE, (char **)argv, &arena,
+			       &args, &err),
+		     0, "%s", err.text);
 	return cli_cpugroup_policy(&args, p, flags, &err);
 }
 
@@ -36,10 +37,11 @@ Test(cli_cpugroup_options, each_option_sets_its_member)
 {
 	struct cpg_policy p;
 
-	cr_assert_eq(PARSE(&p, "--cpus", "0-1", "--mems=auto", "--cap", "2.5", "--burst", "50ms", "--weight", "300",
-			   "--exclusive", "isolated", "--uclamp-min", "12.5%", "--uclamp-max", "80", "--reserve",
-			   "1.5", "--overcommit", "2", "--over-parent", "warn", "--realtime", "refuse",
-			   "--whole-cores", "--pressure-limit", "40", "--memory", "2g", "--pids-limit", "64"),
+	cr_assert_eq(PARSE(&p, "--cpus", "0-1", "--mems=auto", "--cap", "2.5", "--burst", "50ms",
+			   "--weight", "300", "--exclusive", "isolated", "--uclamp-min", "12.5%",
+			   "--uclamp-max", "80", "--reserve", "1.5", "--overcommit", "2",
+			   "--over-parent", "warn", "--realtime", "refuse", "--whole-cores",
+			   "--pressure-limit", "40", "--memory", "2g", "--pids-limit", "64"),
 		     0, "%s", err.text);
 	cr_expect_eq(p.set, (1u << 16) - 1, "%x", p.set);
 	cr_expect_str_eq(p.cpus, "0-1");
@@ -66,11 +68,13 @@ Test(cli_cpugroup_options, what_takes_a_limit_back_is_set_as_well)
 {
 	struct cpg_policy p;
 
-	cr_assert_eq(PARSE(&p, "--cpus", "", "--cap", "max", "--burst", "0", "--memory", "-1", "--pids-limit", "max",
-			   "--whole-cores=false", "--exclusive", "none", "--reserve", "0"),
+	cr_assert_eq(PARSE(&p, "--cpus", "", "--cap", "max", "--burst", "0", "--memory", "-1",
+			   "--pids-limit", "max", "--whole-cores=false", "--exclusive", "none",
+			   "--reserve", "0"),
 		     0, "%s", err.text);
-	cr_expect_eq(p.set, (unsigned)(CPG_SET_CPUS | CPG_SET_CAP | CPG_SET_BURST | CPG_SET_MEMORY | CPG_SET_PIDS |
-				       CPG_SET_WHOLE_CORES | CPG_SET_EXCLUSIVE | CPG_SET_RESERVE));
+	cr_expect_eq(p.set, (unsigned)(CPG_SET_CPUS | CPG_SET_CAP | CPG_SET_BURST | CPG_SET_MEMORY |
+				       CPG_SET_PIDS | CPG_SET_WHOLE_CORES | CPG_SET_EXCLUSIVE |
+				       CPG_SET_RESERVE));
 	cr_expect_eq(p.cap.form, CPG_CAP_MAX);
 	cr_expect_eq(p.memory_max, -1);
 	cr_expect_eq(p.pids_max, -1);
@@ -143,8 +147,10 @@ Test(cli_cpugroup_options, what_is_wrong_is_named)
 
 		cr_expect(r < 0, "%s %s", rows[i].argv[0], rows[i].argv[1]);
 		cr_expect(r == -EINVAL || r == -ERANGE, "%s: %d", rows[i].argv[0], r);
-		cr_expect(rows[i].code == EINVAL || r == -rows[i].code, "%s: %d", rows[i].argv[0], r);
-		cr_expect(strstr(err.text, rows[i].text), "%s %s: %s", rows[i].argv[0], rows[i].argv[1], err.text);
+		cr_expect(rows[i].code == EINVAL || r == -rows[i].code, "%s: %d", rows[i].argv[0],
+			  r);
+		cr_expect(strstr(err.text, rows[i].text), "%s %s: %s", rows[i].argv[0],
+			  rows[i].argv[1], err.text);
 		cr_expect_eq(p.set, 77u, "written on failure");
 		cr_expect_eq(flags, 77u);
 	}
@@ -155,7 +161,9 @@ Test(cli_cpugroup_options, the_flags_of_the_call_come_along)
 	struct cpg_policy p;
 	unsigned flags = 0;
 
-	cr_assert_eq(parse("create", (char *const[]){ "--check", "--allow-difference", NULL }, &p, &flags), 0);
+	cr_assert_eq(parse("create", (char *const[]){ "--check", "--allow-difference", NULL }, &p,
+			   &flags),
+		     0);
 	cr_expect_eq(flags, (unsigned)(CPG_CHECK | CPG_ALLOW_DIFFERENCE));
 	cr_expect_eq(p.set, 0u);
 }

@@ -235,3 +235,39 @@ Test(cli_dispatch, a_log_file_gets_one_record_and_a_person_the_text)
 	cr_expect_eq(strchr(log, '\n'), log + strlen(log) - 1, "%s", log);
 	cr_expect_str_eq(r.err, "bulkhead: unknown signal \"x\"\n");
 }
+
+Test(cli_dispatch, a_command_below_another_is_found_by_both_names)
+{
+	struct result r = RUN("cpugroup", "create", "--help");
+
+	cr_expect_eq(r.status, 0);
+	cr_expect(begins(r.out, "NAME:\n   bulkhead cpugroup create - "), "%s", r.out);
+}
+
+Test(cli_dispatch, what_is_no_command_below_another_ends_with_3)
+{
+	struct result r = RUN("cpugroup", "creat");
+
+	cr_expect_eq(r.status, 3);
+	cr_expect_str_eq(r.err, "bulkhead: \"cpugroup\" has no command \"creat\"\n"
+				"  hint: did you mean \"create\"?\n");
+}
+
+Test(cli_dispatch, an_error_is_json_for_who_asks_for_json)
+{
+	struct result r = RUN("cpugroup", "create", "--nonsense", "--format", "json");
+
+	cr_expect_eq(r.status, 1);
+	cr_expect_str_eq(r.err, "");
+	cr_expect_str_eq(r.out, "{\"error\":{\"kind\":\"invalid-value\",\"message\":\"unknown option "
+				"--nonsense\"}}\n");
+}
+
+Test(cli_dispatch, a_command_that_engines_know_keeps_its_errors_as_they_are)
+{
+	struct result r = RUN("list", "--nonsense", "--format", "json");
+
+	cr_expect_eq(r.status, 1);
+	cr_expect(begins(r.out, "Incorrect Usage."), "%s", r.out);
+	cr_expect(strstr(r.err, "--nonsense"), "%s", r.err);
+}

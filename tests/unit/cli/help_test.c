@@ -42,8 +42,8 @@ Test(cli_help, a_command_below_another_is_called_by_both_names)
 		cr_expect(strstr(out.data, verb->subs[i].brief), "%s", verb->subs[i].name);
 	cli_help_verb(&sub, cli_sub_find(verb, "move"));
 	cr_expect(strstr(sub.data, "   bulkhead cpugroup move - move "), "%s", sub.data);
-	cr_expect(strstr(sub.data, "\n   bulkhead cpugroup move [command options] ID GROUP\n"), "%s",
-		  sub.data);
+	cr_expect(strstr(sub.data, "\n   bulkhead cpugroup move [command options] ID GROUP\n"),
+		  "%s", sub.data);
 }
 
 Test(cli_help, it_lists_what_is_not_hidden_and_nothing_else)

@@ -100,7 +100,7 @@ Test(cli_man, the_page_of_each_command_has_its_options)
 
 	for (size_t i = 0; i < n; i++)
 		expect_options(arena_printf(&arena, "bulkhead-%s.8", verbs[i].name),
-				       verbs[i].options, verbs[i].n_options);
+			       verbs[i].options, verbs[i].n_options);
 }
 
 /* The text from one heading of roff to the next of that kind or a higher one. */
@@ -164,7 +164,8 @@ Test(cli_man, the_page_of_cpugroup_has_the_options_of_each_of_its_commands)
 			continue;
 		expect_no_other(section, sub);
 		for (size_t k = 0; k < sub->n_options; k++)
-			cr_expect(has_tag(section, &sub->options[k]) || has_tag(policy, &sub->options[k]),
+			cr_expect(has_tag(section, &sub->options[k]) ||
+					  has_tag(policy, &sub->options[k]),
 				  "man/bulkhead-cpugroup.8: %s lacks %s", sub->name,
 				  spelling(&sub->options[k]));
 	}
@@ -181,9 +182,8 @@ Test(cli_man, the_overview_has_the_global_options_and_each_command)
 	const char *text = page("bulkhead.8");
 
 	for (size_t i = 0; i < n; i++)
-		cr_expect(strstr(text,
-					 arena_printf(&arena, "\nbulkhead-%s(8)\n", verbs[i].name)),
-				  "%s", verbs[i].name);
+		cr_expect(strstr(text, arena_printf(&arena, "\nbulkhead-%s(8)\n", verbs[i].name)),
+			  "%s", verbs[i].name);
 }
 
 Test(cli_man, each_page_says_in_its_name_what_help_says)

@@ -183,3 +183,20 @@ Test(cli_report, json_on_standard_error_is_not_mixed_with_text)
 	fflush(stderr);
 	cr_assert_stderr_eq_str("");
 }
+
+Test(cli_report, as_json_it_is_one_object_with_a_kind)
+{
+	auto_buf struct buf out = BUF_INIT;
+	struct error err = ERROR_INIT;
+
+	error_rule(&err, ENOTEMPTY, "it is not \"empty\"");
+	error_wrap(&err, -ENOTEMPTY, "cannot delete it");
+	cli_report_object(&out, &err);
+	cr_expect_str_eq(out.data, "{\"error\":{\"kind\":\"not-empty\",\"message\":\"cannot delete it: "
+				   "it is not \\\"empty\\\"\"}}\n");
+	buf_reset(&out);
+	error_at(&err, "file /groups/0");
+	error_hint(&err, "look");
+	cli_report_object(&out, &err);
+	cr_expect(strstr(out.data, ",\"at\":\"file /groups/0\",\"hint\":\"look\"}}\n"), "%s", out.data);
+}

@@ -9,9 +9,17 @@
 static struct cli_row row(const char *name, const char *group, const char *path)
 {
 	return (struct cli_row){
-		.s = { .name = name, .group = group, .path = path, .is_group = !group, .has_cpu = true,
-		       .quota_us = 50000, .period_us = 100000, .memory_max = UINT64_MAX,
-		       .memory_peak = UINT64_MAX, .swap_current = UINT64_MAX, .pids_max = UINT64_MAX },
+		.s = { .name = name,
+		       .group = group,
+		       .path = path,
+		       .is_group = !group,
+		       .has_cpu = true,
+		       .quota_us = 50000,
+		       .period_us = 100000,
+		       .memory_max = UINT64_MAX,
+		       .memory_peak = UINT64_MAX,
+		       .swap_current = UINT64_MAX,
+		       .pids_max = UINT64_MAX },
 	};
 }
 
@@ -87,9 +95,12 @@ Test(cli_sample, prometheus_text_keeps_its_rules)
 	v[0].s.usage_usec = 1500000;
 	v[0].s.throttled_usec = 7;
 	cli_sample_prom(&out, &(struct cli_sample){ v, 4 });
-	cr_expect(strstr(out.data, "bulkhead_cpugroup_cpu_usage_seconds_total{group=\"gold\"} 1.500000\n"), "%s",
-		  out.data);
-	cr_expect(strstr(out.data, "bulkhead_cpugroup_cpu_throttled_seconds_total{group=\"gold\"} 0.000007\n"));
+	cr_expect(strstr(out.data,
+			 "bulkhead_cpugroup_cpu_usage_seconds_total{group=\"gold\"} 1.500000\n"),
+		  "%s", out.data);
+	cr_expect(
+		strstr(out.data,
+		       "bulkhead_cpugroup_cpu_throttled_seconds_total{group=\"gold\"} 0.000007\n"));
 	cr_expect(strstr(out.data, "bulkhead_cpugroup_cpu_cap_cpus{group=\"gold\"} 0.500\n"));
 	cr_expect(strstr(out.data, "{group=\"gold\",id=\"a\\\\b\\\"c\\nd\"} 0"), "%s", out.data);
 	cr_expect_null(strstr(out.data, "no group"));
@@ -98,7 +109,9 @@ Test(cli_sample, prometheus_text_keeps_its_rules)
 	for (char *line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n")) {
 		char name[80];
 
-		cr_assert(sscanf(line, "# %*s %79s", name) == 1 || sscanf(line, "%79[a-z_]", name) == 1, "%s", line);
+		cr_assert(sscanf(line, "# %*s %79s", name) == 1 ||
+				  sscanf(line, "%79[a-z_]", name) == 1,
+			  "%s", line);
 		if (!strncmp(line, "# HELP", 6)) {
 			for (size_t i = 0; i < n; i++)
 				cr_expect_str_neq(seen[i], name, "a family twice");

@@ -8,9 +8,10 @@ static struct arena arena;
 
 Test(cli_table, columns_line_up_and_the_last_is_not_padded)
 {
-	static const char *const rows[][3] = {
-		{ "NAME", "N", "END" }, { "a", "1", "x" }, { "long-name", "1234", "" }, { "\u00e9", NULL, "y" }
-	};
+	static const char *const rows[][3] = { { "NAME", "N", "END" },
+					       { "a", "1", "x" },
+					       { "long-name", "1234", "" },
+					       { "\u00e9", NULL, "y" } };
 	struct cli_table t = { .arena = &arena, .columns = 3, .gap = 2, .right = 1u << 1 };
 	auto_buf struct buf out = BUF_INIT;
 
@@ -52,9 +53,19 @@ Test(cli_table, bytes_are_short)
 		uint64_t n;
 		const char *text;
 	} rows[] = {
-		{ 0, "0" }, { 1023, "1023" }, { 1024, "1K" }, { 1536, "1.5K" }, { 10240, "10K" },
-		{ 1023 * 1024, "1M" }, { 999 * 1024, "999K" }, { 1 << 20, "1M" }, { 4ull << 30, "4G" },
-		{ 1610612736, "1.5G" }, { 3ull << 40, "3T" }, { 1ull << 60, "1E" }, { UINT64_MAX - 1, "16E" },
+		{ 0, "0" },
+		{ 1023, "1023" },
+		{ 1024, "1K" },
+		{ 1536, "1.5K" },
+		{ 10240, "10K" },
+		{ 1023 * 1024, "1M" },
+		{ 999 * 1024, "999K" },
+		{ 1 << 20, "1M" },
+		{ 4ull << 30, "4G" },
+		{ 1610612736, "1.5G" },
+		{ 3ull << 40, "3T" },
+		{ 1ull << 60, "1E" },
+		{ UINT64_MAX - 1, "16E" },
 		{ UINT64_MAX, "max" },
 	};
 
@@ -69,9 +80,15 @@ Test(cli_table, times_have_the_unit_that_fits)
 		uint64_t usec;
 		const char *text;
 	} rows[] = {
-		{ 0, "0us" }, { 999, "999us" }, { 12345, "12.3ms" }, { 1234567, "1.23s" },
-		{ 59999999, "59.99s" }, { 60000000, "1m00s" }, { 3599000000, "59m59s" },
-		{ 3600000000, "1h00m" }, { 187200000000, "2d04h" },
+		{ 0, "0us" },
+		{ 999, "999us" },
+		{ 12345, "12.3ms" },
+		{ 1234567, "1.23s" },
+		{ 59999999, "59.99s" },
+		{ 60000000, "1m00s" },
+		{ 3599000000, "59m59s" },
+		{ 3600000000, "1h00m" },
+		{ 187200000000, "2d04h" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

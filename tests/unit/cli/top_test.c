@@ -11,9 +11,19 @@ static struct arena arena;
 static struct cli_row row(const char *name, const char *group, unsigned depth, uint64_t cpus)
 {
 	return (struct cli_row){
-		.depth = depth, .cpus = cpus, .has_rate = true, .of_cap = cpus * 20,
-		.s = { .name = name, .group = group, .path = name, .is_group = !group, .has_cpu = true,
-		       .quota_us = 50000, .period_us = 100000, .populated = true, .memory_max = UINT64_MAX,
+		.depth = depth,
+		.cpus = cpus,
+		.has_rate = true,
+		.of_cap = cpus * 20,
+		.s = { .name = name,
+		       .group = group,
+		       .path = name,
+		       .is_group = !group,
+		       .has_cpu = true,
+		       .quota_us = 50000,
+		       .period_us = 100000,
+		       .populated = true,
+		       .memory_max = UINT64_MAX,
 		       .pids_max = UINT64_MAX },
 	};
 }
@@ -40,7 +50,8 @@ static const char *order(enum top_sort by)
 	top_sort_rows(&s, by, &arena);
 	text[0] = '\0';
 	for (size_t i = 0; i < s.n; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "", s.v[i].s.name);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+			 s.v[i].s.name);
 	return text;
 }
 
@@ -52,7 +63,8 @@ Test(cli_top, sorting_keeps_the_tree)
 
 Test(cli_top, who_is_in_no_group_comes_last)
 {
-	struct cli_row v[] = { row(CLI_NO_GROUP, NULL, 0, 900), row("x", "", 1, 900), row("zinc", NULL, 0, 1) };
+	struct cli_row v[] = { row(CLI_NO_GROUP, NULL, 0, 900), row("x", "", 1, 900),
+			       row("zinc", NULL, 0, 1) };
 	struct cli_sample s = { v, 3 };
 
 	top_sort_rows(&s, TOP_BY_CPU, &arena);
@@ -64,8 +76,12 @@ static const char *draw(unsigned columns, unsigned lines, bool is_terminal, bool
 {
 	static struct buf out;
 	struct cli_sample s = tree();
-	const struct top_view view = { .sort = TOP_BY_NAME, .columns = columns, .lines = lines,
-				       .is_terminal = is_terminal, .is_utf8 = is_utf8, .title = "everything every 2 s",
+	const struct top_view view = { .sort = TOP_BY_NAME,
+				       .columns = columns,
+				       .lines = lines,
+				       .is_terminal = is_terminal,
+				       .is_utf8 = is_utf8,
+				       .title = "everything every 2 s",
 				       .time = "12:00:00Z" };
 
 	buf_reset(&out);
@@ -79,7 +95,9 @@ Test(cli_top, without_a_terminal_there_are_lines_and_nothing_else)
 
 	cr_expect_null(strchr(text, '\033'), "%s", text);
 	cr_expect_null(strchr(text, '\r'));
-	cr_expect(strstr(text, "12:00:00Z  everything every 2 s: 3 groups, 4 members, by name\nNAME "), "%s", text);
+	cr_expect(strstr(text,
+			 "12:00:00Z  everything every 2 s: 3 groups, 4 members, by name\nNAME "),
+		  "%s", text);
 	cr_expect(strstr(text, "\n  web "), "%s", text);
 	cr_expect(strstr(text, "\n  batch "), "a group in a group has its own name: %s", text);
 	cr_expect(strstr(text, "\n    job "), "%s", text);
