@@ -190,7 +190,10 @@ static int add_leaf(struct walk *w, int fd, struct visit *v, const char *id)
 	s.name = id;
 	s.group = v->name;
 	s.path = arena_printf(w->arena, "%s/%s", v->path, id);
-	w->v[add_row(w)] = s;
+
+	size_t row = add_row(w); /* first: it may give the rows another place */
+
+	w->v[row] = s;
 	return 0;
 }
 

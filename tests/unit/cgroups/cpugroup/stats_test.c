@@ -123,6 +123,28 @@ Test(cpg_stats, rows_are_in_tree_order_and_sum_up)
 	place_close(&p);
 }
 
+Test(cpg_stats, every_row_of_many_members_is_whole)
+{
+	static struct arena a = ARENA_INIT;
+	struct place p;
+	struct cpg_stat *s;
+	size_t n;
+
+	place_open(&p);
+	for (int i = 0; i < 200; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "gold/m%03d", i);
+		close(place_mkdir(&p, name));
+	}
+	assert_ok(cpg_stats(&p.cpg, "gold", true, &a, &s, &n, &err));
+	cr_assert_eq(n, 202); /* gold and web as well */
+	for (size_t i = 1; i < n; i++)
+		cr_assert(s[i].name && s[i].path && strstr(s[i].path, s[i].name), "row %zu", i);
+	arena_release(&a);
+	place_close(&p);
+}
+
 Test(cpg_stats, what_a_move_left_behind_is_no_member_and_counts_as_residual)
 {
 	static struct arena a = ARENA_INIT;
