@@ -19,7 +19,7 @@ static void taken(const char *name, const char *value, const char *line)
 {
 	struct unit_plan plan = { .arena = &a };
 	struct error err = ERROR_INIT;
-	struct buf out = BUF_INIT;
+	auto_buf struct buf out = BUF_INIT;
 
 	cr_assert_eq(take(&plan, name, value, &err), 0, "%s: %s", name, err.text);
 	unit_plan_print(&plan, &out);

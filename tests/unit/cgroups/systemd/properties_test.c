@@ -14,13 +14,13 @@ static const char *limits(const char *json, unsigned version)
 	struct spec_resources *res;
 	struct cg_plan plan;
 	struct unit_plan props = { .arena = &a };
-	struct buf out = BUF_INIT;
+	auto_buf struct buf out = BUF_INIT;
 
 	cr_assert_eq(spec_parse_resources(json, strlen(json), &a, NULL, &res, &err), 0, "%s", err.text);
 	cr_assert_eq(cg_plan_make(res, &a, NULL, &plan, &err), 0, "%s", err.text);
 	cr_assert_eq(unit_plan_limits(&props, &plan, version, UNIT_AT_START, &err), 0, "%s", err.text);
 	unit_plan_print(&props, &out);
-	return out.data ? out.data : "";
+	return arena_strdup(&a, out.data ? out.data : "");
 }
 
 static int refusal(const char *json, struct error *err)
@@ -38,7 +38,7 @@ Test(unit_properties, a_scope_is_delegated_accounted_and_collected)
 {
 	struct unit_name name = { .slice = "a.slice", .unit = "p-n.scope", .path = "a.slice/p-n.scope" };
 	struct unit_plan plan = { .arena = &a };
-	struct buf out = BUF_INIT;
+	auto_buf struct buf out = BUF_INIT;
 
 	unit_plan_base(&plan, &name, "web");
 	unit_plan_print(&plan, &out);
@@ -57,7 +57,7 @@ Test(unit_properties, a_slice_wants_its_parent_and_is_not_delegated)
 {
 	struct unit_name name = { .slice = "a.slice", .unit = "a-b.slice", .path = "a.slice/a-b.slice", .is_slice = true };
 	struct unit_plan plan = { .arena = &a };
-	struct buf out = BUF_INIT;
+	auto_buf struct buf out = BUF_INIT;
 
 	unit_plan_base(&plan, &name, "web");
 	unit_plan_print(&plan, &out);
@@ -172,11 +172,11 @@ static const char *devices(const struct spec_device_rule *v, size_t n)
 {
 	struct cg_device_rules list = { .v = v, .n = n };
 	struct unit_plan plan = { .arena = &a };
-	struct buf out = BUF_INIT;
+	auto_buf struct buf out = BUF_INIT;
 
 	unit_plan_devices(&plan, &list, 1);
 	unit_plan_print(&plan, &out);
-	return out.data;
+	return arena_strdup(&a, out.data);
 }
 
 #define RULE(allow_, type_, major_, minor_, access_) \
