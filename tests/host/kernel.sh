@@ -47,7 +47,7 @@ tar -C "$work" --strip-components=1 -xf "$source"
 cd "$work"
 unset MAKEFLAGS MAKELEVEL
 make -s tinyconfig
-scripts/kconfig/merge_config.sh -m -s .config "$here/kernel.fragment" >/dev/null
+scripts/kconfig/merge_config.sh -m .config "$here/kernel.fragment" >/dev/null
 make -s olddefconfig
 # A word of the fragment that this version does not know, or that lacks something, is told and not fatal.
 grep '^CONFIG_.*=y$' "$here/kernel.fragment" | while read -r line; do
