@@ -124,11 +124,12 @@ static void sort(struct job *w)
 }
 
 /* A policy of today that the files have drifted from is set again. */
-static bool has_drift(struct job *w, const char *name)
+static bool has_drift(const struct cpg_group *now, size_t n, const char *name)
 {
-	struct cpg_group g;
-
-	return cpg_get(w->cpg, name, w->a, &g, NULL) == 0 && g.n_drift;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(now[i].name, name) == 0)
+			return now[i].n_drift > 0;
+	return false;
 }
 
 /* Ours, empty, not in the document, and nothing in it that stays. */
@@ -152,11 +153,16 @@ static bool is_prunable(const struct job *w, size_t wanted, int at)
 	return cpg_delete_locked(w->cpg, node->name, CPG_CHECK | CPG_RECURSIVE, NULL) == 0;
 }
 
-static void compare(struct job *w, bool prune)
+static int compare(struct job *w, bool prune, struct error *err)
 {
 	struct cpg_policy none;
+	struct cpg_group *now = NULL;
+	size_t n_now = 0;
 	size_t wanted = w->n;
+	int r = cpg_list(w->cpg, NULL, w->a, &now, &n_now, err);
 
+	if (r < 0)
+		return r;
 	cpg_policy_default(&none);
 	for (size_t i = 0; i < wanted; i++) {
 		struct step *s = &w->v[i];
@@ -166,7 +172,7 @@ static void compare(struct job *w, bool prune)
 		s->old = self < 0 ? none : w->tree.v[self].attr.policy;
 		s->detail = cpg_policy_diff(&s->old, &s->policy, w->a);
 		if (s->action == SET && !*s->detail)
-			s->action = has_drift(w, s->name) ? SET : KEEP;
+			s->action = has_drift(now, n_now, s->name) ? SET : KEEP;
 		if (s->action == SET && !*s->detail)
 			s->detail = "drift";
 		s->done = s->action == KEEP;
@@ -176,6 +182,7 @@ static void compare(struct job *w, bool prune)
 		if (is_prunable(w, wanted, (int)i))
 			w->v[w->n++] = (struct step){ .action = DELETE, .name = w->tree.v[i].name,
 						      .policy = w->tree.v[i].attr.policy, .detail = "" };
+	return 0;
 }
 
 static int do_step(struct job *w, struct step *s, struct error *err)
@@ -278,11 +285,10 @@ static int prepare(struct job *w, const struct json *doc, bool prune, struct err
 
 	if (r == 0)
 		r = read_document(w, doc, err);
-	if (r == 0) {
-		sort(w);
-		compare(w, prune);
-	}
-	return r;
+	if (r < 0)
+		return r;
+	sort(w);
+	return compare(w, prune, err);
 }
 
 int cpg_apply(struct cpg *cpg, const struct json *doc, bool prune, unsigned flags, struct arena *a,

@@ -374,3 +374,45 @@ Test(cpg_control, the_path_to_a_group_says_the_same_as_the_whole_tree)
 		cr_expect_str_eq(path.v[i].attr.uuid, all.v[at].attr.uuid);
 	}
 }
+
+Test(cpg_control, applying_the_same_again_corrects_what_drifted)
+{
+	static const char text[] = "{\"version\":1,\"groups\":[{\"name\":\"gold\",\"policy\":{\"cap\":\"0.5\"}}]}";
+	const struct json *doc;
+	struct cpg_change *change;
+	size_t n;
+
+	assert_ok(json_parse(text, strlen(text), "doc", r.a, &doc, &err));
+	assert_ok(cpg_apply(&r.cpg, doc, false, 0, r.a, &change, &n, &err));
+	room_write(&r, "gold", "cpu.max", "70000 100000");
+	assert_ok(cpg_apply(&r.cpg, doc, false, CPG_CHECK, r.a, &change, &n, &err));
+	cr_assert_str_eq(change[0].action, "set");
+	cr_assert_str_eq(change[0].detail, "drift");
+	cr_assert_str_eq(line("gold", "cpu.max"), "70000 100000");
+	assert_ok(cpg_apply(&r.cpg, doc, false, 0, r.a, &change, &n, &err));
+	cr_assert_str_eq(line("gold", "cpu.max"), "50000 100000");
+	assert_ok(cpg_apply(&r.cpg, doc, false, 0, r.a, &change, &n, &err));
+	cr_assert_str_eq(change[0].action, "keep");
+}
+
+/* The child must shrink before its parent, and grow after it: one order of the document does for neither. */
+Test(cpg_control, caps_of_parent_and_child_shrink_and_grow_together)
+{
+	static const char *const docs[] = {
+		"{\"version\":1,\"groups\":[{\"name\":\"a\",\"policy\":{\"cpus\":\"0\",\"reserve\":\"1\",\"cap\":\"1\"}},"
+		"{\"name\":\"p\",\"policy\":{\"cap\":\"0.9\"}},{\"name\":\"p/q\",\"policy\":{\"cap\":\"0.8\"}}]}",
+		"{\"version\":1,\"groups\":[{\"name\":\"p\",\"policy\":{\"cap\":\"0.5\"}},"
+		"{\"name\":\"p/q\",\"policy\":{\"cap\":\"0.4\"}}]}",
+	};
+	struct cpg_change *change;
+	size_t n;
+
+	for (size_t i = 0; i < 4; i++) {
+		const struct json *doc;
+		const char *text = docs[i % 2];
+
+		assert_ok(json_parse(text, strlen(text), "doc", r.a, &doc, &err));
+		assert_ok(cpg_apply(&r.cpg, doc, true, 0, r.a, &change, &n, &err));
+		cr_assert_str_eq(line("p/q", "cpu.max"), i % 2 ? "40000 100000" : "80000 100000");
+	}
+}
