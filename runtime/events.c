@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,22 +19,26 @@
 #include "spec/base/file.h"
 
 struct watch {
+	const struct rt_context *ctx;
 	const char *id;
+	char cgroup[PATH_MAX]; /* where it was when we looked last */
 	int cgroup_fd;
 	int memory_events;  /* poll() reports a change of its counters; -1 without the controller */
 	int pidfd;
 	uint64_t oom_kills; /* last seen */
 	int (*emit)(const char *line, void *data);
 	void *data;
-	const char *group;  /* the container's CPU group, or NULL */
+	char group[PATH_MAX]; /* the container's CPU group, or "" */
 	char group_path[PATH_MAX];
-	const struct cg_host *host;
+	struct cg_host host;  /* open when there is a group */
 };
+
+#define WATCH_INIT { .cgroup_fd = -1, .memory_events = -1, .pidfd = -1, .host = { .root_fd = -1 } }
 
 /* One more member of the object in `data`: what the container's CPU group leaves it. */
 static void add_group(const struct watch *w, struct buf *data)
 {
-	auto_close int fd = cg_open(w->host, w->group_path, NULL);
+	auto_close int fd = cg_open(&w->host, w->group_path, NULL);
 	struct json_w j = { .out = data, .depth = 1, .has_member = true };
 	char cpus[4096], cap[64];
 	bool has_cpus = fd >= 0 && file_read_at(fd, "cpuset.cpus.effective", cpus, sizeof(cpus), NULL) > 0;
@@ -62,7 +67,7 @@ static int emit_stats(struct watch *w, struct error *err)
 	struct json_w j = { .out = &b };
 	int r = cg_write_stats(w->cgroup_fd, &d, NULL, err);
 
-	if (r == 0 && w->group)
+	if (r == 0 && w->group[0])
 		add_group(w, &data);
 	json_w_open(&j, NULL, '{');
 	json_w_str(&j, "type", "stats");
@@ -98,6 +103,78 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+static void find_group(struct watch *w)
+{
+	struct group_place at;
+
+	w->group[0] = '\0';
+	if (!group_of(w->ctx, w->cgroup, w->group, sizeof(w->group)))
+		return;
+	if ((w->host.root_fd < 0 && cg_host_open(&w->host, NULL) < 0) ||
+	    group_place(w->ctx, &w->host, &at, NULL) < 0 ||
+	    cpg_path(&at.cpg, w->group, NULL, w->group_path, sizeof(w->group_path), NULL) < 0)
+		w->group[0] = '\0';
+}
+
+static void close_cgroup(struct watch *w)
+{
+	if (w->cgroup_fd >= 0)
+		close(TAKE_FD(w->cgroup_fd));
+	if (w->memory_events >= 0)
+		close(TAKE_FD(w->memory_events));
+}
+
+static int look_at(struct watch *w, const struct rt_state *state, struct error *err)
+{
+	int fd = state_open_cgroup(state, err);
+
+	if (fd < 0)
+		return fd;
+	close_cgroup(w);
+	w->cgroup_fd = fd;
+	w->memory_events = openat(fd, "memory.events", O_RDONLY | O_CLOEXEC);
+	snprintf(w->cgroup, sizeof(w->cgroup), "%s", state->cgroup);
+	find_group(w);
+	return cg_oom_kills(fd, &w->oom_kills, NULL) < 0 ? 0 : 1;
+}
+
+/* 1 when the container has gone to another CPU group since, and we with it. */
+static int go_along(struct watch *w)
+{
+	static struct arena a = ARENA_INIT;
+	struct rt_state state;
+	int r = state_peek(w->ctx, w->id, &a, &state, NULL);
+
+	if (r == 0 && strcmp(state.cgroup, w->cgroup) != 0)
+		r = look_at(w, &state, NULL);
+	arena_release(&a);
+	return r;
+}
+
+static int on_interval(struct watch *w, struct error *err)
+{
+	struct error cause = ERROR_INIT;
+	int moved = go_along(w);
+	int r = emit_stats(w, &cause);
+
+	/* It may have left between the two. */
+	if (r == -ENODEV && moved <= 0 && go_along(w) > 0)
+		return emit_stats(w, err);
+	if (r < 0 && err)
+		*err = cause;
+	return r;
+}
+
+/* Reading arms the next notification. 0 to go on, 1: the cgroup has gone with its container. */
+static int on_memory_event(struct watch *w, struct error *err)
+{
+	char text[512];
+
+	if (pread(w->memory_events, text, sizeof(text), 0) < 0 && errno == ENODEV)
+		return go_along(w) > 0 ? 0 : 1;
+	return emit_oom(w, err);
+}
+
 static int follow(struct watch *w, int64_t interval_ns, struct error *err)
 {
 	int64_t next = now_ns() + interval_ns;
@@ -111,20 +188,16 @@ static int follow(struct watch *w, int64_t interval_ns, struct error *err)
 		if (r < 0 && errno != EINTR)
 			return error_set(err, errno, "wait for the container");
 		if (r > 0 && p[1].revents) {
-			char text[512];
-
-			/* Reading arms the next notification. */
-			if (pread(w->memory_events, text, sizeof(text), 0) < 0 && errno == ENODEV)
-				return 0;
-			r = emit_oom(w, err);
-			if (r < 0)
-				return r;
+			r = on_memory_event(w, err);
+			if (r != 0)
+				return r < 0 ? r : 0;
+			r = 1;
 		}
 		if (r > 0 && p[0].revents)
 			return 0;
 		if (now_ns() < next)
 			continue;
-		r = emit_stats(w, err);
+		r = on_interval(w, err);
 		if (r < 0)
 			return r;
 		next += interval_ns;
@@ -135,6 +208,7 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
 	      int (*emit)(const char *line, void *data), void *data, struct error *err)
 {
 	static struct arena a = ARENA_INIT;
+	struct watch w = WATCH_INIT;
 	struct rt_state state;
 
 	if (interval_ns <= 0)
@@ -146,28 +220,19 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
 		return r;
 	if (state_status(ctx, -1, &state) == RT_STOPPED || !state.pid)
 		return error_rule(err, ESRCH, TEXT_EVENTS_STOPPED, id);
-
-	auto_close int cgroup_fd = state_open_cgroup(&state, err);
-	auto_close int pidfd = state_pidfd(&state, NULL);
-
-	if (cgroup_fd < 0)
-		return cgroup_fd;
-
-	auto_close int memory_events = openat(cgroup_fd, "memory.events", O_RDONLY | O_CLOEXEC);
-	struct watch w = { .id = id, .cgroup_fd = cgroup_fd, .memory_events = memory_events,
-			   .pidfd = pidfd, .emit = emit, .data = data };
-
-	struct cg_host host = { .root_fd = -1 };
-	struct group_place at;
-	char name[PATH_MAX];
-
-	w.group = group_of(ctx, state.cgroup, name, sizeof(name));
-	if (w.group && (cg_host_open(&host, NULL) < 0 || group_place(ctx, &host, &at, NULL) < 0 ||
-			cpg_path(&at.cpg, w.group, NULL, w.group_path, sizeof(w.group_path), NULL) < 0))
-		w.group = NULL;
-	w.host = &host;
-	r = cg_oom_kills(cgroup_fd, &w.oom_kills, NULL);
-	if (once || r < 0 || pidfd < 0)
-		return emit_stats(&w, err);
-	return follow(&w, interval_ns, err);
+	w.ctx = ctx;
+	w.id = id;
+	w.emit = emit;
+	w.data = data;
+	w.pidfd = state_pidfd(&state, NULL);
+	r = look_at(&w, &state, err);
+	if (r == 1 && !once && w.pidfd >= 0)
+		r = follow(&w, interval_ns, err);
+	else if (r >= 0)
+		r = emit_stats(&w, err);
+	close_cgroup(&w);
+	cg_host_close(&w.host);
+	if (w.pidfd >= 0)
+		close(TAKE_FD(w.pidfd));
+	return r;
 }

@@ -221,6 +221,24 @@ def test_what_comes_after_a_move_finds_the_container(t):
 
 
 @envs(*ALL)
+def test_events_go_along(t):
+    with groups(t, "gold", "silver") as g:
+        c = g.up("gold")
+        with open(f"{t.tmp}/events", "wb") as out:
+            events = t.spawn(g.command("events", "--interval", "50ms", c.id), stdout=out)
+        try:
+            t.until(lambda: '"name":"gold"' in linux.read(f"{t.tmp}/events"), 10, "an event in gold")
+            g.move(c, "silver").ok()
+            t.until(lambda: '"name":"silver"' in linux.read(f"{t.tmp}/events"), 10, "an event in silver")
+            g("kill", c.id, "KILL").ok()
+            c.wait("stopped")
+            eq(events.wait(20), 0)
+        finally:
+            events.kill()
+            events.wait()
+
+
+@envs(*ALL)
 def test_a_move_to_the_same_group_does_nothing(t):
     with groups(t, "gold") as g:
         c = g.up("gold")
