@@ -279,12 +279,14 @@ int cpg_judge(struct cpg *cpg, const char *name, const struct cpg_policy *policy
 	struct cpg_policy whole = *policy;
 	struct cpg_tree tree;
 	struct cpg_plan p = { .self = -1 };
+	struct cpg quiet = *cpg; /* who asks for numbers has had, or will have, the words */
 	int r = cpg_name_check(name, err);
 	int self;
 
+	quiet.log = NULL;
 	*ret = (struct cpg_verdict){ .admitted = false };
 	if (r == 0)
-		r = cpg_tree_load(cpg, a, &tree, err);
+		r = cpg_tree_load(&quiet, a, &tree, err);
 	if (r < 0)
 		return r;
 	self = strcmp(name, "/") == 0 ? -1 : cpg_tree_find(&tree, name);
@@ -292,7 +294,7 @@ int cpg_judge(struct cpg *cpg, const char *name, const struct cpg_policy *policy
 		whole = tree.v[self].attr.policy;
 		cpg_policy_merge(&whole, policy);
 	}
-	r = cpg_plan_init(&p, cpg, a, &tree, name, &whole, flags, err);
+	r = cpg_plan_init(&p, &quiet, a, &tree, name, &whole, flags, err);
 	if (r == 0)
 		r = cpg_plan_check(&p, err);
 	*ret = p.verdict;
