@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroups/cpugroup/measure.h"
 #include "spec/base/auto.h"
@@ -167,22 +168,57 @@ static void warn_over(const struct cpg *cpg, const struct cpg_tree *t, int at, c
 	}
 }
 
+static int check_gate(int fd, const char *name, uint32_t limit, struct error *err)
+{
+	struct cpg_psi psi = { .has = false };
+
+	if (limit && fd >= 0)
+		cpg_psi_read(fd, "cpu.pressure", &psi);
+	if (!psi.has || psi.some10 <= limit)
+		return 0;
+	return error_rule(err, EDQUOT, "CPU group \"%s\" is under pressure: some avg10 is %u.%02u %%, and it takes no new "
+			  "members above %u.%02u %%", name, psi.some10 / 100, psi.some10 % 100, limit / 100, limit % 100);
+}
+
 static int check_pressure(const struct cpg *cpg, const struct cpg_tree *t, int at, struct error *err)
 {
-	for (; at > 0; at = t->v[at].parent) {
+	int r = 0;
+
+	for (; r == 0 && at > 0; at = t->v[at].parent) {
 		const struct cpg_node *node = &t->v[at];
 		uint32_t limit = node->attr.policy.pressure_limit;
 		auto_close int fd = limit ? cg_open_below(cpg->host->root_fd, node->path, O_RDONLY | O_DIRECTORY) : -1;
-		struct cpg_psi psi = { .has = false };
 
-		if (fd >= 0)
-			cpg_psi_read(fd, "cpu.pressure", &psi);
-		if (psi.has && psi.some10 > limit)
-			return error_rule(err, EDQUOT, "CPU group \"%s\" is under pressure: some avg10 is %u.%02u %%, and it "
-					  "takes no new members above %u.%02u %%", node->name, psi.some10 / 100,
-					  psi.some10 % 100, limit / 100, limit % 100);
+		r = check_gate(fd, node->name, limit, err);
 	}
-	return 0;
+	return r;
+}
+
+/*
+ * Who asks for no CPU, no quota and no real-time scheduler can only be stopped by a
+ * gate. That is nearly everybody, so it costs one attribute for each group on the way up.
+ */
+static int check_gates(const struct cpg *cpg, int group_fd, const char *group, struct arena *a, struct error *err)
+{
+	char *name = arena_strdup(a, group);
+	int r = 0;
+
+	for (int fd = group_fd; r == 0 && fd >= 0;) {
+		struct cpg_attr attr;
+		char path[PATH_MAX];
+		char *slash = strrchr(name, '/');
+
+		if (cpg_attr_read(fd, name, a, &attr, NULL) > 0)
+			r = check_gate(fd, name, attr.policy.pressure_limit, err);
+		if (fd != group_fd)
+			close(fd);
+		if (r < 0 || !slash)
+			break;
+		*slash = '\0';
+		fd = cpg_path(cpg, name, NULL, path, sizeof(path), NULL) < 0 ?
+			     -1 : cg_open_below(cpg->host->root_fd, path, O_RDONLY | O_DIRECTORY);
+	}
+	return r;
 }
 
 /* The bandwidth controller does not look at real-time tasks (cgroup-v2.rst, CPU). */
@@ -214,7 +250,14 @@ int cpg_admit(struct cpg *cpg, const char *name, const struct spec_resources *re
 	auto_close int fd = cpg_open(cpg, name, false, err);
 	struct cpg_tree tree;
 	struct asked q;
-	int r = fd < 0 ? fd : cpg_tree_load_path(cpg, name, a, &tree, err);
+
+	if (fd < 0)
+		return fd;
+	read_asked(res, &q);
+	if (!q.cpus && !q.mems && q.quota_us == UINT64_MAX && !is_realtime && !leaf)
+		return check_gates(cpg, fd, name, a, err);
+
+	int r = cpg_tree_load_path(cpg, name, a, &tree, err);
 
 	/* Who else is in it matters only where somebody was promised something. */
 	if (r == 0 && has_reserve(&tree))
@@ -228,7 +271,6 @@ int cpg_admit(struct cpg *cpg, const char *name, const struct spec_resources *re
 		return r;
 	while (leaf && *leaf == '/')
 		leaf++;
-	read_asked(res, &q);
 	r = check_lists(fd, &tree.v[self], &q, a, err);
 	if (r == 0)
 		r = check_reserve(cpg, &tree, self, &q, leaf, a, err);
