@@ -266,8 +266,8 @@ static const struct cli_verb verbs[] = {
 		.operands = "COMMAND", .min = 1, .max = -1,
 		.flags = VERB_ENDS_AT_ID | VERB_JSON_ERRORS,
 		.about = "A CPU group is a directory of the cgroup tree. Its limits hold for all its\n"
-			 "members together, containers and virtual machines, whose own limits hold\n"
-			 "as well. Every command takes --format json, for its errors, too.",
+			 "members, which are containers, together; the limits of each hold as well.\n"
+			 "Every command takes --format json, for its errors, too.",
 		.fail_status = 3,
 		.subs = cli_cpugroup_verbs, .n_subs = CLI_CPUGROUP_VERBS,
 		.run = cmd_cpugroup,

@@ -143,7 +143,7 @@ const struct cli_verb cli_cpugroup_verbs[CLI_CPUGROUP_VERBS] = {
 	},
 	{
 		SUB("members"),
-		.brief = "list the containers and virtual machines of a group",
+		.brief = "list the containers of a group",
 		.operands = "[NAME]", .max = 1,
 		OPTIONS(members_options),
 		.about = "Without NAME those of all groups. / is for the containers in no group.",

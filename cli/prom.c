@@ -41,7 +41,7 @@ GETTER(get_throttled_time, s->has_cpu, s->throttled_usec)
 GETTER(get_bursts, s->has_cpu, s->nr_bursts)
 GETTER(get_burst_time, s->has_cpu, s->burst_usec)
 GETTER(get_cap, s->has_cpu && s->quota_us != UINT64_MAX && s->period_us,
-       s->quota_us * 1000 / s->period_us)
+	s->quota_us * 1000 / s->period_us)
 GETTER(get_cpu_some, s->cpu.has, s->cpu.some_total)
 GETTER(get_cpu_full, s->cpu.has, s->cpu.full_total)
 GETTER(get_memory_some, s->memory.has, s->memory.some_total)
