@@ -132,6 +132,25 @@ static int kill_all(struct destroy *d, struct error *err)
 	return r < 0 ? error_set(err, -r, "wait for process %d to die", (int)d->state->pid) : 0;
 }
 
+/* A move that was cut short and could not be repaired: neither end of it may survive the container. */
+static void remove_other_end(const struct destroy *d)
+{
+	static struct arena a = ARENA_INIT;
+	struct group_record rec;
+
+	if (group_record_read(d->state_dir, d->state->id, &a, &rec, NULL) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		const char *path = i ? rec.to : rec.from;
+		auto_close int fd = strcmp(path, d->cgroup) != 0 ? cg_open(d->host, path, NULL) : -1;
+
+		if (fd < 0)
+			continue;
+		cg_kill(fd, NULL);
+		cg_remove(d->host, path, REMOVE_TIMEOUT_MS, NULL);
+	}
+}
+
 static int delete_whole(struct destroy *d, enum rt_delete_mode mode, struct error *err)
 {
 	enum rt_status status = state_status(d->ctx, d->state_dir, d->state);
@@ -146,6 +165,7 @@ static int delete_whole(struct destroy *d, enum rt_delete_mode mode, struct erro
 		if (faccessat(d->state_dir, OOM_RECORD, F_OK, 0) < 0 && oom_ask(d->state, &a, &oom))
 			oom_warn(d->ctx->log, d->state->id, &oom, OOM_SOMEBODY);
 	}
+	remove_other_end(d);
 	if (status != RT_STOPPED || mode == RT_DELETE_FORCE) {
 		int r = kill_all(d, err);
 
@@ -172,6 +192,7 @@ static int delete_remnant(struct destroy *d, enum rt_delete_mode mode, struct er
 		d->cgroup = d->unit = "";
 	if (state_load_config(d->state_dir, &a, &spec, NULL) == 0)
 		d->hooks = &spec->hooks;
+	remove_other_end(d);
 
 	int r = kill_all(d, err);
 
@@ -181,24 +202,6 @@ static int delete_remnant(struct destroy *d, enum rt_delete_mode mode, struct er
 		return error_rule(err, ENOENT, TEXT_NOT_EXIST ": %s (the remnant of an interrupted create was removed)",
 				  d->state->id);
 	return r;
-}
-
-/* A move that was cut short and could not be repaired: neither end of it may survive the container. */
-static void remove_other_end(const struct destroy *d, const char *id, struct arena *a)
-{
-	struct group_record rec;
-
-	if (group_record_read(d->state_dir, id, a, &rec, NULL) < 0)
-		return;
-	for (int i = 0; i < 2; i++) {
-		const char *path = i ? rec.to : rec.from;
-		auto_close int fd = strcmp(path, d->cgroup) != 0 ? cg_open(d->host, path, NULL) : -1;
-
-		if (fd < 0)
-			continue;
-		cg_kill(fd, NULL);
-		cg_remove(d->host, path, REMOVE_TIMEOUT_MS, NULL);
-	}
 }
 
 static const char *noted_unit(int dir_fd, struct arena *a)
@@ -235,8 +238,6 @@ int rt_delete(const struct rt_context *ctx, const char *id, enum rt_delete_mode 
 	struct destroy d = { .ctx = ctx, .state_dir = dir_fd, .state = &state, .host = &host,
 			     .cgroup = state.cgroup, .unit = unit, .cgroup_fd = -1 };
 
-	if (mode == RT_DELETE_FORCE)
-		remove_other_end(&d, id, &a);
 	if (loaded == 0)
 		r = delete_whole(&d, mode, err);
 	else if (loaded == -ENOENT || mode == RT_DELETE_FORCE)

@@ -454,6 +454,25 @@ def test_a_repair_that_is_killed_is_repaired(t):
             usable(t, g, c, f"after a kill of repair at {name} {count}", "exec")
 
 
+@envs(*ALL)
+@each(damage={"is damaged": "{", "names what is not there": None})
+def test_a_record_that_cannot_be_repaired_stops_neither_exec_nor_delete(t, damage):
+    with groups(t, "gold") as g:
+        c = g.up("gold")
+        gone = {"version": 1, "from": "nowhere/a", "to": "nowhere/b", "step": "moved", "wasFrozen": False,
+                "residualLimit": 0}
+        with open(f"{t.root}/{c.id}/move.json", "w", encoding="ascii") as f:
+            f.write(damage or json.dumps(gone))
+        has(g("exec", c.id, "/bin/true").ok().err, "cannot repair the move")
+        g("cpugroup", "repair", c.id).fails("move")
+        g("pause", c.id).ok()
+        g("resume", c.id).ok()
+        g("kill", c.id, "KILL").ok()
+        c.wait("stopped")
+        g("delete", c.id).ok()
+        eq(t.state_names(), [])
+
+
 # ---- members, signals, the end
 
 @envs(*ALL)
