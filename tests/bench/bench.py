@@ -20,6 +20,7 @@ import sys
 import time
 
 import cell
+import groups
 import probes
 import where
 from bundles import Bundles
@@ -135,7 +136,7 @@ TIMED = ("null", "version", "run", "seccomp", "overlay", "lifecycle", "state", "
 METRICS = {"run seccomp": "seccomp", "run overlay": "overlay", "create": "lifecycle", "start": "lifecycle",
            "delete": "lifecycle", "delete -f": "kill"}  # where a metric is not named after its workload
 PROBED = {"syscalls": probes.syscalls, "peak": probes.peak, "detached": probes.detached,
-          "crowd": probes.crowd, "size": probes.size}
+          "crowd": probes.crowd, "groups": groups.groups, "size": probes.size}
 
 
 def tell_refusals(bench):

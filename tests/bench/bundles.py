@@ -16,25 +16,30 @@ import linux
 from bundle import DEFAULT
 
 HERE = pathlib.Path(__file__).resolve().parent
-SCRIPT = {"true": "/bin/true", "pause": "/bin/pause"}
+SCRIPT = {"true": "/bin/true", "pause": "/bin/pause", "load": "/bin/load"}
 
 
 class Bundles:
     """Paths of the bundles: true, pause, seccomp and overlay (whose rootfs is an overlay mount)."""
 
     def __init__(self, directory, programs):
-        self.directory = directory
+        self.directory, self.programs = directory, programs
         self.no_filter = None  # why floor cannot have a filter
         self.true = self._make("true", "true", programs)
         self.pause = self._make("pause", "pause", programs)
         self.seccomp = self._make("seccomp", "true", programs, profile())
         self.overlay = self._make("overlay", "true", programs, overlay=True)
 
-    def _make(self, name, program, programs, seccomp=None, overlay=False):
+    def crowd(self, kind, size):
+        """A bundle whose program is tests/helper/load.c with these arguments; made on first use."""
+        path = f"{self.directory}/{kind}-{size}"
+        return path if os.path.isdir(path) else self._make(f"{kind}-{size}", "load", self.programs, arguments=[kind, str(size)])
+
+    def _make(self, name, program, programs, seccomp=None, overlay=False, arguments=()):
         path = f"{self.directory}/{name}"
         os.mkdir(path)
         config = copy.deepcopy(DEFAULT)
-        config["process"]["args"] = [SCRIPT[program]]
+        config["process"]["args"] = [SCRIPT[program], *arguments]
         if seccomp:
             config["linux"]["seccomp"] = seccomp
             try:

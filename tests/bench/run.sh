@@ -28,6 +28,7 @@ bare="-nostdlib -ffreestanding -fno-stack-protector"
 	${CC:-gcc} $flags -static -o "$out/stopwatch" "$here/stopwatch.c"
 	${CC:-gcc} $flags -static $bare -o "$out/true" "$here/inmate.c"
 	${CC:-gcc} $flags -static $bare -DPAUSE -o "$out/pause" "$here/inmate.c"
+	${CC:-gcc} $flags -static -o "$out/load" "$here/../helper/load.c"
 }
 runtimes=("floor=$out/floor")
 
@@ -38,6 +39,14 @@ if command -v musl-gcc >/dev/null && musl-gcc $flags -static $headers -o "$out/f
 	"$here/floor.c" "$here/floor_inside.c"; then
 	runtimes+=("floor-musl=$out/floor-musl")
 fi
+
+# The bare work that CPU groups are compared with, linked with the libc of the binary.
+libc=${CC:-gcc}
+! command -v musl-gcc >/dev/null || libc="musl-gcc $headers"
+# shellcheck disable=SC2086
+for program in mover reader; do
+	$libc $flags -static -o "$out/$program" "$here/$program.c"
+done
 
 runtimes+=("bulkhead=$binary")
 

@@ -11,6 +11,8 @@ RATIO_LIMITS = {
     "delete -f": 2.0,
 }
 SYSCALL_LIMITS = {"run": 220, "exec": 110, "state": 40}
+# Of CPU groups: as a multiple of the same outside of one, or of the bare kernel work (groups.py).
+GROUP_LIMITS = {"run in a CPU group": 1.05, "move 100 processes": 2.0, "statistics of 500": 1.3, "lost in 1000 moves": 0}
 CLONE_LIMIT = 1
 PEAK_LIMITS = {"static": 1600, "dynamic": 3000}  # kB, of create
 
