@@ -23,8 +23,10 @@ def groups(t, *names):
         for name in names:
             g.create(name)
         yield g
-    finally:
-        g.remove()
+    except BaseException:
+        g.remove(kill=True)
+        raise
+    g.remove()
 
 
 def error(result):

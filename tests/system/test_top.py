@@ -95,7 +95,7 @@ def test_keys_sort_pause_and_are_told(t):
 
 @envs(*ALL)
 def test_another_size_is_drawn_at_once(t):
-    with groups(t, *(f"g{i}" for i in range(9))):
+    with groups(t, *(f"g{i}" for i in range(6))):
         with top(t, "--interval", "1h", rows=24, columns=80) as s:
             s.terminal.read_until("q quit")
             s.terminal.resize(6, 30)
