@@ -171,23 +171,23 @@ def test_sub_cgroups_and_their_limits_move_along(t):
         c = g.up("a", t.bundle().probe("sleep", 1000))
         init = c.pid
         old = c.cgroup
-        for name in ("init", "work"):
+        for name in ("init", "inner"):
             os.mkdir(f"{old}/{name}")
         write(f"{old}/init/cgroup.procs", str(init))
         write(f"{old}/cgroup.subtree_control", "+cpu +pids")
-        write(f"{old}/work/cpu.max", "12000 100000")
-        write(f"{old}/work/pids.max", "17")
-        inner = c.exec("/bin/sh", "-c", "sleep 1000 & echo $!; sleep 1000", options=["--detach", "--cgroup", "work"])
+        write(f"{old}/inner/cpu.max", "12000 100000")
+        write(f"{old}/inner/pids.max", "17")
+        inner = c.exec("/bin/sh", "-c", "sleep 1000 & echo $!; sleep 1000", options=["--detach", "--cgroup", "inner"])
         if inner.code:
             inner = None
         g("move", c.id, "b").ok()
         new = f"{b}/{c.id}"
         eq(cgroup_of(init), f"{new}/init")
-        eq(linux.read(f"{new}/work/cpu.max").strip(), "12000 100000")
-        eq(linux.read(f"{new}/work/pids.max").strip(), "17")
+        eq(linux.read(f"{new}/inner/cpu.max").strip(), "12000 100000")
+        eq(linux.read(f"{new}/inner/pids.max").strip(), "17")
         true(not os.path.exists(old), "the old place is left")
         if inner:
-            true(len(pids_below(f"{new}/work")) >= 1, "the process of the inner cgroup is elsewhere")
+            true(len(pids_below(f"{new}/inner")) >= 1, "the process of the inner cgroup is elsewhere")
         # Whatever comes later comes to the new place.
         c.exec("/bin/true").ok()
         c.pause().ok()
