@@ -345,7 +345,8 @@ Test(cpg_migrate, a_failure_at_any_step_leaves_everything_as_it_was)
 			cr_assert_str_eq(line_of(&err), "the record cannot be written");
 			assert_missing(&p, p.there);
 			assert_at(&p, p.web, 2);
-			cr_assert_eq(cg_is_frozen(p.web_fd), frozen);
+			cr_assert_eq(cg_is_frozen(p.web_fd), frozen, "step %d, freeze %s: not %d", s,
+				     place_line(p.web_fd, "cgroup.freeze"), frozen);
 			assert_threads(&p, p.web, tid);
 		}
 	}
@@ -404,7 +405,8 @@ Test(cpg_migrate_repair, after_a_crash_at_any_step_all_are_in_one_place)
 			assert_at(&p, now, 2);
 			assert_missing(&p, moved ? p.web : p.there);
 			assert_threads(&p, now, tid);
-			cr_assert_eq(cg_is_frozen(fd), frozen);
+			cr_assert_eq(cg_is_frozen(fd), frozen, "step %d, freeze %s: not %d", s,
+				     place_line(fd, "cgroup.freeze"), frozen);
 			close(vcpu[0]);
 			close(vcpu[1]);
 			close(p.web_fd);
@@ -868,7 +870,7 @@ Test(cpg_migrate, one_who_joins_late_follows_the_others)
 
 		if (pid == 0)
 			_exit(join_for_ever(p.web_fd));
-		usleep(5000);
+		wait_for_members(p.web_fd, 3);
 
 		struct cpg_move move = move_of(&p);
 
