@@ -82,10 +82,10 @@ def near(what, got, wanted, part):
 class Groups:
     """CPU groups below a base of this test's own."""
 
-    def __init__(self, t):
+    def __init__(self, t, parent=None):
         self.t = t
-        self.base = f"{t.cgroup_path}/groups"
-        self.top = f"{t.cgroup_base}/groups"
+        self.base = f"{parent or t.cgroup_path}/groups"
+        self.top = host.v2_tree() + self.base
         os.environ[BASE_VARIABLE] = self.base
 
     def __call__(self, *argv, **more):

@@ -7,7 +7,8 @@ import time
 
 import linux
 from case import alone, deadline, envs, eq, has, true
-from load import Usage, cpus, events_of, groups, measured, near, number, two_cpus, working, write
+from engine import engine
+from load import Groups, Usage, cpus, events_of, groups, measured, near, number, two_cpus, working, write
 
 PART = 0.05  # of a cap, measured over at least SECONDS
 SECONDS = 5
@@ -256,3 +257,22 @@ def test_a_group_limit_changed_by_hand_is_told(t):
         drift = g.show("gold")["drift"]
         eq([d["member"] for d in drift], ["cap"])
         has(drift[0]["actual"], "70000")
+
+
+# -- an engine that knows nothing of groups
+
+@envs("host")
+@alone
+@engine("docker")
+@deadline(60)
+def test_a_container_of_docker_is_a_member_by_its_parent(t):
+    g = Groups(t, t.engine.parent)
+    gold = g.create("gold", "--cap", "0.3")
+    name = t.engine("run", "--detach", "--network", "none", "--cgroup-parent", f"{g.base}/gold", "box",
+                    "probe", "spin").ok().out.strip()
+    usage_is(gold, 0.3)
+    member, = json.loads(g("members", "gold", "--format", "json").ok().out)
+    eq(member["id"], name)
+    t.engine("rm", "--force", name).ok()
+    g("delete", "gold").ok()
+    os.rmdir(g.top)
