@@ -121,13 +121,18 @@ static int on_step(enum cpg_move_step step, void *data, struct error *err)
 	return r;
 }
 
+static uint64_t residual_limit(const struct rt_move_options *opt)
+{
+	return opt->residual_limit ?: GROUP_UNREMARKED_BYTES;
+}
+
 static int migrate(struct group_mover *m, const struct rt_move_options *opt, struct rt_moved *ret, struct error *err)
 {
 	struct cpg_move move = {
 		.from = m->record.from,
 		.to = m->record.to,
 		.timeout_ms = opt->timeout_ms > 0 ? opt->timeout_ms : FREEZE_TIMEOUT_MS,
-		.residual_limit = opt->residual_limit,
+		.residual_limit = m->record.residual_limit,
 		.require_clean = opt->require_clean,
 		.attach = attach,
 		.step = on_step,
@@ -200,7 +205,7 @@ static int move(struct group_mover *m, const char *group, const struct rt_move_o
 		.to = ret->to,
 		.step = "begun",
 		.was_frozen = is_frozen_itself(m),
-		.residual_limit = opt->residual_limit,
+		.residual_limit = residual_limit(opt),
 	};
 	return migrate(m, opt, ret, err);
 }

@@ -14,6 +14,9 @@
 #include "runtime/group.h"
 #include "runtime/group_record.h"
 
+/* A leaf is never quite without a charge: the kernel's own structures are one. */
+#define GROUP_UNREMARKED_BYTES (1u << 20)
+
 struct group_mover {
 	const struct rt_context *ctx;
 	const char *id;

@@ -83,15 +83,12 @@ int group_mover_settle_in(struct group_mover *m, const char *path, struct error 
 	return r < 0 ? r : state_note_other_cgroup(m->dir_fd, path, err);
 }
 
-/* A leaf is never quite without a charge: the kernel's own structures are one. */
-#define UNREMARKED_BYTES (1u << 20)
-
 static bool is_charged(const struct cg_host *host, const struct rt_residual *res)
 {
 	auto_close int fd = residual_open(host, res);
 	uint64_t bytes;
 
-	return fd >= 0 && cgroup_file_number(fd, "memory.current", &bytes) && bytes > UNREMARKED_BYTES;
+	return fd >= 0 && cgroup_file_number(fd, "memory.current", &bytes) && bytes > GROUP_UNREMARKED_BYTES;
 }
 
 int group_mover_sweep(struct group_mover *m, struct error *err)
@@ -117,6 +114,15 @@ int group_mover_sweep(struct group_mover *m, struct error *err)
 
 /* ---- moves cut short ---- */
 
+/* Delete has to know of a leaf that is left behind; any other that is there is somebody else's. */
+static void remember_left(struct group_mover *m, const char *path)
+{
+	auto_close int fd = cg_open(&m->host, path, NULL);
+
+	if (fd >= 0 && cpg_is_residual(fd))
+		group_mover_remember(m, path);
+}
+
 int group_mover_repair(struct group_mover *m, char *told, size_t size, struct error *err)
 {
 	const struct group_record *rec = &m->record;
@@ -127,8 +133,7 @@ int group_mover_repair(struct group_mover *m, char *told, size_t size, struct er
 
 	if (r < 0)
 		return r;
-	/* Whichever the other one is: if it is still there, delete has to know of it. */
-	group_mover_remember(m, moved ? rec->from : rec->to);
+	remember_left(m, moved ? rec->from : rec->to);
 	r = group_mover_settle_in(m, moved ? rec->to : rec->from, err);
 	if (r == 0)
 		r = group_mover_sweep(m, err);

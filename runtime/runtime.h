@@ -147,7 +147,7 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
  */
 struct rt_move_options {
 	int timeout_ms;           /* for the freezer; 0: 10 s */
-	uint64_t residual_limit;  /* bytes of memory that may stay charged behind unremarked */
+	uint64_t residual_limit;  /* bytes of memory that may stay charged behind unremarked; 0: 1 MiB */
 	bool require_clean;       /* refuse (-EBUSY) when more would stay */
 	bool check;               /* verdict only */
 };

@@ -363,7 +363,8 @@ enum cpg_move_step {
 struct cpg_move {
 	const char *from, *to;       /* paths in the tree */
 	int timeout_ms;              /* for the freezer; default 10000 */
-	uint64_t residual_limit;     /* bytes that may stay charged behind without keeping `from` as a residual leaf */
+	uint64_t residual_limit;     /* bytes that may stay charged behind without keeping `from` as a residual leaf; hardly
+				      * a leaf has none: the kernel's own structures are a few hundred KiB */
 	bool require_clean;          /* -EBUSY with the numbers when more than residual_limit would stay */
 	/* Writes what only the caller knows (device program) to the new leaf, before anybody is in it; may be NULL. */
 	int (*attach)(int to_fd, void *data, struct error *err);
@@ -380,6 +381,8 @@ int cpg_migrate(struct cpg *cpg, const struct cpg_move *move, struct error *err)
  * cpg_migrate() began, whatever was done of it; idempotent. *ret_moved: where everybody is now.
  */
 int cpg_migrate_repair(struct cpg *cpg, const struct cpg_move *move, bool was_frozen, bool *ret_moved, struct error *err);
+/* Is this leaf one that a move left behind for the memory charged to it? */
+bool cpg_is_residual(int cg_fd);
 
 /* ---- the host's own processes ------------------------------------------------------------------------------------------ */
 

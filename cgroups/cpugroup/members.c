@@ -32,6 +32,11 @@ int cpg_kind_of(int dir_fd)
 	return errno == ENODATA || errno == ENOTSUP ? CPG_LEAF : -errno;
 }
 
+bool cpg_is_residual(int cg_fd)
+{
+	return fgetxattr(cg_fd, CPG_XATTR_RESIDUAL, NULL, 0) >= 0;
+}
+
 int cpg_refuse_own(const char *path, struct error *err)
 {
 	char own[PATH_MAX];
