@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record - the store's JSON: one record an image, one a layer
+ *
+ * Read back with the same strictness as anything from outside: a disk can be full, a person can have an
+ * editor.
+ */
+#include "overlay/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "overlay/libs.h"
+#include "overlay/store.h"
+#include "spec/base/auto.h"
+#include "spec/base/buf.h"
+#include "spec/base/file.h"
+#include "spec/base/json.h"
+#include "spec/base/rfc3339.h"
+
+#define SHA "sha256:"
+
+static void put_digest(struct json_w *w, const char *name, const char *hex)
+{
+	char text[sizeof(SHA) + OVL_HEX_BYTES];
+
+	snprintf(text, sizeof(text), SHA "%s", hex);
+	json_w_str(w, name, text);
+}
+
+static int get_digest(const struct json *v, char ret[static OVL_HEX_BYTES], struct error *err)
+{
+	const char *text;
+	int r = json_string(v, &text, err);
+
+	if (r == 0 && digest_parse(text, ret) < 0)
+		r = error_rule(err, EINVAL, "must be a sha256 digest, not \"%.80s\"", text);
+	return r;
+}
+
+static int get_text(const struct json *from, const char *name, const char **ret, struct error *err)
+{
+	const struct json *v = json_get(from, name);
+
+	return v ? json_string(v, ret, err) : error_rule(err, EINVAL, "has no member %s", name);
+}
+
+static int get_count(const struct json *from, const char *name, uint64_t *ret, struct error *err)
+{
+	const struct json *v = json_get(from, name);
+
+	return v ? json_uint(v, UINT64_MAX, ret, err) : error_rule(err, EINVAL, "has no member %s", name);
+}
+
+int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err)
+{
+	auto_buf struct buf text = BUF_INIT;
+	struct json_w w = { .out = &text };
+	auto_close int fd = openat(dir_fd, LAYER_RECORD, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_set(err, errno, "make " LAYER_RECORD);
+	json_w_open(&w, NULL, '{');
+	put_digest(&w, "diffId", layer->hex);
+	put_digest(&w, "listing", layer->listing);
+	json_w_uint(&w, "entries", layer->entries);
+	json_w_uint(&w, "bytes", layer->bytes);
+	json_w_bool(&w, "hasRoot", layer->has_root);
+	json_w_close(&w, '}');
+	buf_putc(&text, '\n');
+	return file_write_all(fd, LAYER_RECORD, text.data, text.len, err);
+}
+
+static int layer_parse(const struct json *v, const char *hex, struct ovl_layer *ret, struct error *err)
+{
+	struct ovl_layer layer = { 0 };
+	int r = get_digest(json_get(v, "diffId"), layer.hex, err);
+
+	if (r == 0 && strcmp(layer.hex, hex) != 0)
+		r = error_rule(err, EINVAL, "is of another layer, sha256:%s", layer.hex);
+	if (r == 0)
+		r = get_digest(json_get(v, "listing"), layer.listing, err);
+	if (r == 0)
+		r = get_count(v, "entries", &layer.entries, err);
+	if (r == 0)
+		r = get_count(v, "bytes", &layer.bytes, err);
+	if (r == 0)
+		r = json_bool(json_get(v, "hasRoot"), &layer.has_root, err);
+	if (r == 0)
+		*ret = layer;
+	return r;
+}
+
+int layer_read(int layers_fd, const char *hex, struct arena *a, struct ovl_layer *ret, struct error *err)
+{
+	char name[OVL_HEX_BYTES + sizeof(LAYER_RECORD) + 1], *text;
+	const struct json *v;
+	size_t n;
+
+	snprintf(name, sizeof(name), "%s/" LAYER_RECORD, hex);
+
+	int r = file_load_at(layers_fd, name, JSON_MAX_BYTES, a, &text, &n, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "cannot find the layer " SHA "%s", hex);
+	r = json_parse(text, n, name, a, &v, err);
+	if (r == 0)
+		r = layer_parse(v, hex, ret, err);
+	return r < 0 ? error_wrap(err, r, "cannot read the record of the layer " SHA "%s", hex) : 0;
+}
+
+int image_write(const struct ovl_store *store, const struct ovl_image *image, struct error *err)
+{
+	char file[NAME_MAX + 1];
+	auto_buf struct buf text = BUF_INIT;
+	struct json_w w = { .out = &text };
+	auto_close int images = store_dir(store, "images", err);
+	int r = images < 0 ? images : name_escape(image->name, file, err);
+
+	if (r < 0)
+		return r;
+	json_w_open(&w, NULL, '{');
+	json_w_str(&w, "name", image->name);
+	json_w_str(&w, "source", image->source);
+	json_w_str(&w, "manifest", image->manifest);
+	json_w_str(&w, "imported", image->imported);
+	json_w_open(&w, "layers", '[');
+	for (size_t i = 0; i < image->n_layers; i++)
+		put_digest(&w, NULL, image->layers[i].hex);
+	json_w_close(&w, ']');
+	json_w_str(&w, "configDigest", image->config_digest);
+	json_w_raw(&w, "config", image->config, image->config_n);
+	json_w_close(&w, '}');
+	buf_putc(&text, '\n');
+	return store_put(store, images, file, text.data, text.len, err);
+}
+
+static int image_parse(const struct json *v, const char *text, struct arena *a, struct ovl_image *ret,
+		       struct error *err)
+{
+	const struct json *config = json_get(v, "config"), *layers = json_get(v, "layers");
+	struct ovl_image image = { 0 };
+	int r = get_text(v, "name", &image.name, err);
+
+	if (r == 0)
+		r = get_text(v, "source", &image.source, err);
+	if (r == 0)
+		r = get_text(v, "manifest", &image.manifest, err);
+	if (r == 0)
+		r = get_text(v, "imported", &image.imported, err);
+	if (r == 0)
+		r = get_text(v, "configDigest", &image.config_digest, err);
+	if (r == 0 && (!config || !layers || layers->type != JSON_ARRAY))
+		r = error_rule(err, EINVAL, "has no config or no layers");
+	if (r < 0)
+		return r;
+	image.config = text + config->begin;
+	image.config_n = config->end - config->begin;
+	image.layers = arena_array(a, layers->count + 1, sizeof(*image.layers));
+	json_each(layer, layers) {
+		r = get_digest(layer, image.layers[image.n_layers++].hex, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = image;
+	return 0;
+}
+
+int image_read(int images_fd, const char *file, struct arena *a, struct ovl_image *ret, struct error *err)
+{
+	const struct json *v;
+	char *text;
+	size_t n;
+	int r = file_load_at(images_fd, file, JSON_MAX_BYTES, a, &text, &n, err);
+
+	if (r == 0)
+		r = json_parse(text, n, file, a, &v, err);
+	if (r == 0)
+		r = image_parse(v, text, a, ret, err);
+	return r < 0 ? error_wrap(err, r, "cannot read the image record images/%s", file) : 0;
+}
+
+int image_fill(const struct ovl_store *store, struct ovl_image *image, struct arena *a,
+	       struct error *err)
+{
+	auto_close int layers = store_dir(store, "layers", err);
+	int r = layers < 0 ? layers : 0;
+
+	for (size_t i = 0; r == 0 && i < image->n_layers; i++)
+		r = layer_read(layers, image->layers[i].hex, a, &image->layers[i], err);
+	if (r < 0)
+		return error_wrap(err, r, "image %s is incomplete", image->name);
+
+	struct ovl_layer *once = arena_array(a, image->n_layers + 1, sizeof(*once));
+	size_t n = layers_once(image->layers, image->n_layers, once);
+
+	image->bytes = 0;
+	for (size_t i = 0; i < n; i++)
+		image->bytes += once[i].bytes;
+	return 0;
+}
+
+size_t layers_once(const struct ovl_layer *layers, size_t n, struct ovl_layer *ret)
+{
+	size_t kept = 0;
+
+	if (n && ret != layers)
+		memcpy(ret, layers, n * sizeof(*ret));
+	qsort(ret, n, sizeof(*ret), layer_by_hex);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || strcmp(ret[kept - 1].hex, ret[i].hex) != 0)
+			ret[kept++] = ret[i];
+	return kept;
+}
