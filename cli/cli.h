@@ -48,6 +48,7 @@ int cmd_exec(struct cli *cli, struct error *err);
 int cmd_features(struct cli *cli, struct error *err);
 int cmd_help(struct cli *cli, struct error *err);
 int cmd_kill(struct cli *cli, struct error *err);
+int cmd_layer(struct cli *cli, struct error *err);
 int cmd_list(struct cli *cli, struct error *err);
 int cmd_pause(struct cli *cli, struct error *err);
 int cmd_ps(struct cli *cli, struct error *err);

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/options_cpugroup.h"
+#include "cli/options_layer.h"
 #include "spec/base/auto.h"
 
 const struct cli_option cli_help_option = { "help", "h", CLI_FLAG, NULL, "show help", 0 };
@@ -23,6 +24,8 @@ static const struct cli_option globals[] = {
 	{ "systemd-cgroup", NULL, CLI_FLAG, NULL, "the same as --cgroup-manager systemd", 0 },
 	{ "cpu-group-base", NULL, CLI_TEXT, "PATH",
 	  "where in the cgroup tree CPU groups are (default: /cpugroups)", 0 },
+	{ "store", NULL, CLI_DIR, "DIR",
+	  "directory of the image layers (default: /var/lib/bulkhead/layers)", 0 },
 	{ "rootless", NULL, CLI_CHOICE, "true|false|auto", "accepted for other callers' sake", 0 },
 	{ "version", "v", CLI_FLAG, NULL, "print the version", 0 },
 };
@@ -282,6 +285,17 @@ static const struct cli_verb verbs[] = {
 			 "the blank bar pauses, q ends. Without a terminal each screen is printed\n"
 			 "below the last.",
 		.run = cmd_top,
+	},
+	{
+		.name = "layer",
+		.brief = "manage the store of image layers",
+		.operands = "COMMAND", .min = 1, .max = -1,
+		.flags = VERB_ENDS_AT_ID | VERB_JSON_ERRORS,
+		.about = "An image is brought into the store once; its layers are unpacked there, shared\n"
+			 "by all that use them, and never changed.",
+		.fail_status = 3,
+		.subs = cli_layer_verbs, .n_subs = CLI_LAYER_VERBS,
+		.run = cmd_layer,
 	},
 	{
 		.name = "spec",

@@ -41,6 +41,12 @@ struct rt_context {
 	struct stdio_facts stdio; /* create, run, exec: looked at before anything was opened */
 };
 
+/*
+ * For a command that needs a shared library (what: which, and for what): goes on as bulkhead-shared when this
+ * build can load none. Call it before anything has been done. 0: this build can.
+ */
+int rt_need_libraries(const struct rt_context *ctx, const char *what, struct error *err);
+
 struct rt_create_options {
 	const char *id;
 	const char *bundle;          /* directory; NULL: "." */

@@ -63,6 +63,11 @@ int shared_for_systemd(const struct rt_context *ctx, struct error *err)
 		       0 : execute(ctx, 0, "libsystemd for a container of the systemd cgroup driver", err);
 }
 
+int rt_need_libraries(const struct rt_context *ctx, const char *what, struct error *err)
+{
+	return dl_can_load() ? 0 : execute(ctx, 0, what, err);
+}
+
 int rt_hand_over(const struct rt_context *ctx, const char *id, struct error *err)
 {
 	static struct arena a = ARENA_INIT;

@@ -140,7 +140,29 @@ static void expect_no_other(const char *section, const struct cli_verb *verb)
 
 		size_t n = strcspn(p, "\n");
 
-		cr_expect(has_option(verb, p, n), "cpugroup %s has no %.*s", verb->name, (int)n, p);
+		cr_expect(has_option(verb, p, n), "%s %s has no %.*s", verb->of, verb->name, (int)n, p);
+	}
+}
+
+/* shared: the section with options that several of them take, or NULL. */
+static void expect_subs(const struct cli_verb *verb, const char *text, const char *shared)
+{
+	for (size_t i = 0; i < verb->n_subs; i++) {
+		const struct cli_verb *sub = &verb->subs[i];
+		const char *section =
+			between(text, arena_printf(&arena, "\n.SS %s%s%s\n", sub->name,
+						   *sub->operands ? " " : "", sub->operands));
+
+		cr_expect(section, "man/bulkhead-%s.8 has no section \"%s %s\"", verb->name, sub->name,
+			  sub->operands);
+		if (!section)
+			continue;
+		expect_no_other(section, sub);
+		for (size_t k = 0; k < sub->n_options; k++)
+			cr_expect(has_tag(section, &sub->options[k]) ||
+					  (shared && has_tag(shared, &sub->options[k])),
+				  "man/bulkhead-%s.8: %s lacks %s", verb->name, sub->name,
+				  spelling(&sub->options[k]));
 	}
 }
 
@@ -152,23 +174,12 @@ Test(cli_man, the_page_of_cpugroup_has_the_options_of_each_of_its_commands)
 
 	cr_assert_not_null(policy);
 	expect_no_other(policy, cli_sub_find(verb, "create"));
-	for (size_t i = 0; i < verb->n_subs; i++) {
-		const struct cli_verb *sub = &verb->subs[i];
-		const char *section =
-			between(text, arena_printf(&arena, "\n.SS %s%s%s\n", sub->name,
-						   *sub->operands ? " " : "", sub->operands));
+	expect_subs(verb, text, policy);
+}
 
-		cr_expect(section, "man/bulkhead-cpugroup.8 has no section \"%s %s\"", sub->name,
-			  sub->operands);
-		if (!section)
-			continue;
-		expect_no_other(section, sub);
-		for (size_t k = 0; k < sub->n_options; k++)
-			cr_expect(has_tag(section, &sub->options[k]) ||
-					  has_tag(policy, &sub->options[k]),
-				  "man/bulkhead-cpugroup.8: %s lacks %s", sub->name,
-				  spelling(&sub->options[k]));
-	}
+Test(cli_man, the_page_of_layer_has_the_options_of_each_of_its_commands)
+{
+	expect_subs(cli_verb_find("layer"), page("bulkhead-layer.8"), NULL);
 }
 
 Test(cli_man, the_overview_has_the_global_options_and_each_command)
