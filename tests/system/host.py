@@ -6,6 +6,7 @@ needs it runs and has to pass; so a runtime that cannot do something can never t
 into a skip.
 """
 
+import ctypes.util
 import functools
 import os
 import shutil
@@ -171,6 +172,9 @@ FEATURES = {
     "podman": lambda: _program("podman") and _program("conmon"),
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
     "disposable host": _disposable_host,
+    "libarchive": lambda: ctypes.util.find_library("archive") is not None,
+    "skopeo": lambda: _program("skopeo"),
+    "umoci": lambda: _program("umoci"),
     "veth": _veth,
     "bridges with address translation": _bridge,
 }
