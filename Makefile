@@ -12,7 +12,7 @@
 # A room may use the rooms that USES_ names and nothing else: its unit tests link
 # exactly these, so a call that goes sideways or upwards does not link.
 
-ROOMS = spec/base spec runtime/process namespaces cgroups cgroups/cpugroup cgroups/systemd overlay vm runtime cli
+ROOMS = spec/base spec runtime/process namespaces cgroups cgroups/cpugroup cgroups/systemd overlay vm/fs vm runtime cli
 
 USES_spec/base       =
 USES_spec            = spec/base
@@ -22,8 +22,9 @@ USES_cgroups         = spec spec/base
 USES_cgroups/cpugroup = cgroups spec spec/base
 USES_cgroups/systemd = cgroups spec spec/base
 USES_overlay         = spec spec/base
-USES_vm              = spec spec/base
-USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm spec spec/base
+USES_vm/fs           = spec/base
+USES_vm              = vm/fs spec spec/base
+USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm vm/fs spec spec/base
 USES_cli             = runtime $(USES_runtime)
 
 B       ?= build
