@@ -3,13 +3,13 @@
  * The config of a fresh bundle, as `spec` writes it: member for member what
  * runc's command of that name gives, since people and scripts edit it from there.
  */
-#include "spec/spec.h"
+#include "spec/default.h"
 
 #include <string.h>
 
 #include "spec/base/auto.h"
 
-static void write_list(struct json_w *w, const char *name, const char *const *list, size_t n)
+void default_write_list(struct json_w *w, const char *name, const char *const *list, size_t n)
 {
 	json_w_open(w, name, '[');
 	for (size_t i = 0; i < n; i++)
@@ -17,13 +17,13 @@ static void write_list(struct json_w *w, const char *name, const char *const *li
 	json_w_close(w, ']');
 }
 
-#define WRITE_LIST(w, name, list) write_list(w, name, list, ARRAY_SIZE(list))
+#define WRITE_LIST(w, name, list) default_write_list(w, name, list, ARRAY_SIZE(list))
 
 static void write_process(struct json_w *w)
 {
 	static const char *const args[] = { "sh" };
 	static const char *const env[] = {
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		DEFAULT_PATH,
 		"TERM=xterm",
 	};
 	static const char *const caps[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE" };
@@ -92,9 +92,8 @@ static const struct default_mount *for_rootless(const struct default_mount *m)
 	return m;
 }
 
-static void write_mounts(struct json_w *w, bool rootless)
+void default_write_mounts(struct json_w *w, bool rootless)
 {
-	json_w_open(w, "mounts", '[');
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
 		const struct default_mount *m = rootless ? for_rootless(&mounts[i]) : &mounts[i];
 		size_t n = 0;
@@ -106,10 +105,9 @@ static void write_mounts(struct json_w *w, bool rootless)
 		json_w_str(w, "type", m->type);
 		json_w_str(w, "source", m->source);
 		if (n > 0)
-			write_list(w, "options", m->options, n);
+			default_write_list(w, "options", m->options, n);
 		json_w_close(w, '}');
 	}
-	json_w_close(w, ']');
 }
 
 static void write_resources(struct json_w *w)
@@ -135,14 +133,16 @@ static void write_idmap(struct json_w *w, const char *name, uint32_t host_id)
 	json_w_close(w, ']');
 }
 
-static void write_namespaces(struct json_w *w, bool rootless)
+static void write_namespaces(struct json_w *w, const struct default_linux *opt)
 {
 	static const char *const kinds[] = { "pid",   "network", "ipc", "uts",
 					     "mount", "cgroup",	 "user" };
 
 	json_w_open(w, "namespaces", '[');
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (strcmp(kinds[i], rootless ? "network" : "user") == 0)
+		if (strcmp(kinds[i], "network") == 0 && (opt->rootless || opt->host_network))
+			continue;
+		if (strcmp(kinds[i], "user") == 0 && !opt->rootless)
 			continue;
 		json_w_open(w, NULL, '{');
 		json_w_str(w, "type", kinds[i]);
@@ -151,13 +151,14 @@ static void write_namespaces(struct json_w *w, bool rootless)
 	json_w_close(w, ']');
 }
 
-static void write_linux(struct json_w *w, const struct spec_default_options *opt)
+void default_write_linux(struct json_w *w, const struct default_linux *opt)
 {
 	static const char *const masked[] = {
 		"/proc/acpi",	       "/proc/asound",	   "/proc/kcore",	"/proc/keys",
 		"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-		"/sys/firmware",       "/proc/scsi",
+		"/sys/firmware",       "/proc/scsi",	   "/proc/interrupts",	"/sys/devices/virtual/powercap",
 	};
+	enum { MORE_MASKED = 2 };
 	static const char *const readonly[] = {
 		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 	};
@@ -169,14 +170,18 @@ static void write_linux(struct json_w *w, const struct spec_default_options *opt
 	} else {
 		write_resources(w);
 	}
-	write_namespaces(w, opt->rootless);
-	WRITE_LIST(w, "maskedPaths", masked);
+	write_namespaces(w, opt);
+	default_write_list(w, "maskedPaths", masked,
+			   ARRAY_SIZE(masked) - (opt->masks_more ? 0 : MORE_MASKED));
 	WRITE_LIST(w, "readonlyPaths", readonly);
 	json_w_close(w, '}');
 }
 
 void spec_write_default(struct buf *out, const struct spec_default_options *opt)
 {
+	const struct default_linux linux_ = {
+		.rootless = opt->rootless, .euid = opt->euid, .egid = opt->egid
+	};
 	struct json_w w = { .out = out, .indent = "\t" };
 
 	json_w_open(&w, NULL, '{');
@@ -188,7 +193,9 @@ void spec_write_default(struct buf *out, const struct spec_default_options *opt)
 	json_w_close(&w, '}');
 	if (opt->hostname)
 		json_w_str(&w, "hostname", opt->hostname);
-	write_mounts(&w, opt->rootless);
-	write_linux(&w, opt);
+	json_w_open(&w, "mounts", '[');
+	default_write_mounts(&w, opt->rootless);
+	json_w_close(&w, ']');
+	default_write_linux(&w, &linux_);
 	json_w_close(&w, '}');
 }
