@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as config.json, as an exec file and as an update file: taken, or
+ * Any bytes as config.json, as an exec file, an update file and an image's config: taken, or
  * refused with a sentence; never a crash, a hang or a read beyond the input.
  *
  * With clang: -fsanitize=fuzzer,address,undefined; corpus: tests/data.
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spec/spec.h"
+#include "spec/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +48,22 @@ static void fuzz_config(const char *text, size_t size, struct arena *a)
 	spec_annotation(spec, "dev.bulkhead.isolation");
 }
 
+/* What comes of an image is a config. */
+static void fuzz_image(const char *text, size_t size, struct arena *a)
+{
+	struct error err = ERROR_INIT;
+	struct buf out = BUF_INIT;
+	struct spec_image_run run = { .entrypoint = "/x", .volumes = SPEC_VOLUMES_TMPFS };
+	struct spec *spec;
+	int r = spec_image_parse(text, size, a, &run.image, &err);
+
+	check(r, &err);
+	if (r == 0 && (spec_image_write(&out, &run, NULL, &err) < 0 ||
+		       spec_parse(out.data, out.len, a, &spec, &err) < 0))
+		abort();
+	buf_release(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct arena a = ARENA_INIT;
@@ -59,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(text, data, size);
 	fuzz_config(text, size, &a);
+	fuzz_image(text, size, &a);
 	check(spec_parse_process(text, size, &a, NULL, &process, &err), &err);
 	err = ERROR_INIT;
 	check(spec_parse_resources(text, size, &a, NULL, &res, &err), &err);
