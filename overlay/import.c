@@ -187,6 +187,7 @@ static int unpack_blob(struct import *im, const struct manifest_layer *ml, int t
 	struct unpack u = { .libs = &im->libs, .stream = &stream, .tree_fd = tree_fd, .budget = &im->budget,
 			    .log = im->o->log, .inodes = inodes, .tick = tick, .data = im };
 	struct error why = ERROR_INIT;
+	uint64_t budget = im->budget.bytes;
 
 	r = unpack_tar(&u, err);
 
@@ -198,6 +199,11 @@ static int unpack_blob(struct import *im, const struct manifest_layer *ml, int t
 		*err = why; /* the tar ended early because its blob did */
 	if (r == 0)
 		r = ended;
+
+	/* Headers and what follows the end mark count as well: an image can have thousands of layers. */
+	budget -= stream.unpacked_bytes < budget ? stream.unpacked_bytes : budget;
+	if (budget < im->budget.bytes)
+		im->budget.bytes = budget;
 	return r < 0 ? r : check_digests(ml, &stream, err);
 }
 
@@ -366,7 +372,7 @@ static int describe_image(struct import *im, struct ovl_image *image, struct err
 
 	if (r < 0 && !im->o->name)
 		error_hint(err, "the source cannot serve as a name here: give one after it");
-	return r;
+	return r < 0 ? r : image_check(image, im->a, err);
 }
 
 static int import_image(struct import *im, struct ovl_image *image, struct error *err)

@@ -226,6 +226,9 @@ static int add_line(struct walk *w, int dir_fd, const char *name, const struct s
 	if (r == 0)
 		r = add_xattrs(w, dir_fd, name, err);
 	buf_putc(text, '\n');
+	if (r == 0 && text->len > LISTING_MAX_BYTES)
+		r = error_rule(err, E2BIG, "the list of the layer's entries takes more than %lu MiB",
+			       LISTING_MAX_BYTES >> 20);
 	if (w->l->tick)
 		w->l->tick(w->l->data);
 	return r;

@@ -17,6 +17,7 @@
 #include "spec/base/buf.h"
 
 #define LISTING_MAX_DEPTH 260 /* more than place.h makes */
+#define LISTING_MAX_BYTES (1ul << 30) /* a listing is made in memory */
 
 struct listing {
 	const struct libs *libs;

@@ -101,6 +101,8 @@ static int take_config(const struct reader *rd, struct manifest *m, const char *
 
 	if (r < 0)
 		return r;
+	if (json_get(v, "os") && strcmp(text_of(json_get(v, "os")), "linux") != 0)
+		return error_rule(err, ENOTSUP, "the image is for %.40s, not for linux", text_of(json_get(v, "os")));
 	ids = json_get(json_get(v, "rootfs"), "diff_ids");
 	if (!ids || ids->type != JSON_ARRAY)
 		return error_rule(err, EINVAL, "the image's config has no rootfs.diff_ids");
@@ -248,6 +250,10 @@ static int read_oci(const struct reader *rd, struct manifest *m, struct error *e
 	for (int depth = 0; r == 0; depth++) {
 		const struct json *manifests = json_get(v, "manifests");
 
+		/* Index for one reader, manifest for another: CVE-2021-41190. */
+		if (manifests && (json_get(v, "layers") || json_get(v, "config")))
+			return error_rule(err, EINVAL, "%s has an image index that is a manifest, too",
+					  rd->s->ref.path);
 		if (!manifests && depth > 0)
 			break;
 		if (!manifests || manifests->type != JSON_ARRAY)

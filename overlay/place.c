@@ -21,9 +21,15 @@
 #define WHITEOUT ".wh."
 #define OPAQUE WHITEOUT WHITEOUT ".opq"
 #define OPAQUE_XATTR "trusted.overlay.opaque"
+#define TIMES_MAX (256u << 20)
 
-static void note_time(struct place *p, const char *path, struct timespec mtime)
+/* One for each entry, also of a directory that comes again and again: what an archive can make us remember. */
+static int note_time(struct place *p, const char *path, struct timespec mtime, struct error *err)
 {
+	p->times_bytes += sizeof(*p->times) + strlen(path) + 1;
+	if (p->times_bytes > TIMES_MAX)
+		return error_rule(err, E2BIG, "the names of the layer's directories take more than %u MiB",
+				  TIMES_MAX >> 20);
 	if (p->n_times == p->cap_times) {
 		p->cap_times = p->cap_times ? p->cap_times * 2 : 64;
 		p->times = reallocarray(p->times, p->cap_times, sizeof(*p->times));
@@ -33,12 +39,13 @@ static void note_time(struct place *p, const char *path, struct timespec mtime)
 	p->times[p->n_times] = (struct place_time){ .path = strdup(path), .mtime = mtime };
 	if (!p->times[p->n_times++].path)
 		oom_die();
+	return 0;
 }
 
 void place_begin(struct place *p, int tree_fd, unsigned max_depth)
 {
 	*p = (struct place){ .tree_fd = tree_fd, .max_depth = max_depth, .parent_fd = -1 };
-	note_time(p, "", (struct timespec){ 0 }); /* until an entry says otherwise */
+	note_time(p, "", (struct timespec){ 0 }, NULL); /* until an entry says otherwise */
 }
 
 void place_release(struct place *p)
@@ -154,9 +161,7 @@ static int add_parent(struct place *p, int parent_fd, const char *name, const ch
 
 	int r = make_dir(parent_fd, name, path, err);
 
-	if (r == 0)
-		note_time(p, path, (struct timespec){ 0 });
-	return r;
+	return r < 0 ? r : note_time(p, path, (struct timespec){ 0 }, err);
 }
 
 /* Opens the directory path, made when missing. path is cut and put together again on the way. */
@@ -194,10 +199,26 @@ static void forget_parent(struct place *p)
 	p->parent_fd = -1;
 }
 
+/*
+ * A directory must not have a whiteout's name (image-spec, layer.md): whoever packs the tree again would write a
+ * whiteout. That of aufs did, and nobody needs what is in it.
+ */
+static bool is_below_whiteout(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	for (const char *p = path; last && p < last; p = strchr(p, '/') + 1)
+		if (!strncmp(p, WHITEOUT, strlen(WHITEOUT)))
+			return true;
+	return false;
+}
+
 int place_find(struct place *p, const char *name, struct place_at *at, struct error *err)
 {
 	int r = place_name(name, "entry", p->max_depth, at->path, err);
 
+	if (r == 0 && is_below_whiteout(at->path))
+		r = error_rule(err, EPERM, "entry \"%.200s\" lies below the name of a whiteout", name);
 	if (r < 0)
 		return r;
 
@@ -233,10 +254,12 @@ int place_dir(struct place *p, const struct place_at *at, const struct place_met
 		if (r < 0)
 			return r;
 	}
-	note_time(p, at->path, m->mtime);
 
-	int fd = openat(at->parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r = note_time(p, at->path, m->mtime, err);
+	int fd = r < 0 ? r : openat(at->parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
+	if (r < 0)
+		return r;
 	return fd < 0 ? error_set(err, errno, "open the directory %s", at->path) : fd;
 }
 

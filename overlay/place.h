@@ -41,6 +41,7 @@ struct place {
 	int parent_fd; /* of the last entry: most have the same as the one before */
 	char parent[PATH_MAX];
 	struct place_time *times;
+	size_t times_bytes;
 	size_t n_times, cap_times;
 	bool has_root;
 };

@@ -114,16 +114,10 @@ int layer_read(int layers_fd, const char *hex, struct arena *a, struct ovl_layer
 	return r < 0 ? error_wrap(err, r, "cannot read the record of the layer " SHA "%s", hex) : 0;
 }
 
-int image_write(const struct ovl_store *store, const struct ovl_image *image, struct error *err)
+static void image_text(const struct ovl_image *image, struct buf *text)
 {
-	char file[NAME_MAX + 1];
-	auto_buf struct buf text = BUF_INIT;
-	struct json_w w = { .out = &text };
-	auto_close int images = store_dir(store, "images", err);
-	int r = images < 0 ? images : name_escape(image->name, file, err);
+	struct json_w w = { .out = text };
 
-	if (r < 0)
-		return r;
 	json_w_open(&w, NULL, '{');
 	json_w_str(&w, "name", image->name);
 	json_w_str(&w, "source", image->source);
@@ -136,7 +130,19 @@ int image_write(const struct ovl_store *store, const struct ovl_image *image, st
 	json_w_str(&w, "configDigest", image->config_digest);
 	json_w_raw(&w, "config", image->config, image->config_n);
 	json_w_close(&w, '}');
-	buf_putc(&text, '\n');
+	buf_putc(text, '\n');
+}
+
+int image_write(const struct ovl_store *store, const struct ovl_image *image, struct error *err)
+{
+	char file[NAME_MAX + 1];
+	auto_buf struct buf text = BUF_INIT;
+	auto_close int images = store_dir(store, "images", err);
+	int r = images < 0 ? images : name_escape(image->name, file, err);
+
+	if (r < 0)
+		return r;
+	image_text(image, &text);
 	return store_put(store, images, file, text.data, text.len, err);
 }
 
@@ -169,6 +175,21 @@ static int image_parse(const struct json *v, const char *text, struct arena *a, 
 	}
 	*ret = image;
 	return 0;
+}
+
+int image_check(const struct ovl_image *image, struct arena *a, struct error *err)
+{
+	struct ovl_image again;
+	auto_buf struct buf text = BUF_INIT;
+	const struct json *v;
+
+	image_text(image, &text);
+
+	int r = json_parse(text.data, text.len, "the image's record", a, &v, err);
+
+	if (r == 0)
+		r = image_parse(v, text.data, a, &again, err);
+	return r < 0 ? error_wrap(err, r, "the image's config cannot be kept") : 0;
 }
 
 int image_read(int images_fd, const char *file, struct arena *a, struct ovl_image *ret, struct error *err)

@@ -20,6 +20,8 @@ int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err);
 /* Writes the image's record; the caller has the store's lock alone. */
 int image_write(const struct ovl_store *store, const struct ovl_image *image, struct error *err);
 /* Reads the record file of that name in images/; layers have their diffIDs alone. */
+/* Would image_write()'s record be read again? An image must not make a store that nobody can list. */
+int image_check(const struct ovl_image *image, struct arena *a, struct error *err);
 int image_read(int images_fd, const char *file, struct arena *a, struct ovl_image *ret, struct error *err);
 /* By name, else by source; all of them; all layers. The caller has the store's lock. */
 int image_find(const struct ovl_store *store, const char *name, struct arena *a, struct ovl_image *ret,

@@ -158,7 +158,7 @@ static int add_member(struct index *x, struct archive_entry *e, struct error *er
 
 	struct source_member *m = &s->members[s->n_members++];
 
-	*m = (struct source_member){ .name = arena_strdup(x->arena, clean) };
+	*m = (struct source_member){ .name = arena_strdup(x->arena, clean), .number = s->n_members };
 	if (hard || soft)
 		return link_target(x, m->name, hard ? hard : soft, !hard, &m->target, err);
 	m->size = x->la->size(e) > 0 ? (uint64_t)x->la->size(e) : 0;
@@ -168,6 +168,26 @@ static int add_member(struct index *x, struct archive_entry *e, struct error *er
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct source_member *)a)->name, ((const struct source_member *)b)->name);
+}
+
+static int by_name_and_place(const void *a, const void *b)
+{
+	const struct source_member *m = a, *k = b;
+	int order = by_name(a, b);
+
+	return order ? order : (m->number > k->number) - (m->number < k->number);
+}
+
+/* Of members with one name the last counts, as it does for tar: two readers must not see two images in one file. */
+static void sort_members(struct source *s)
+{
+	size_t kept = 0;
+
+	qsort(s->members, s->n_members, sizeof(*s->members), by_name_and_place);
+	for (size_t i = 0; i < s->n_members; i++)
+		if (i + 1 == s->n_members || by_name(&s->members[i], &s->members[i + 1]) != 0)
+			s->members[kept++] = s->members[i];
+	s->n_members = kept;
 }
 
 static int add_members(struct index *x, struct error *err)
@@ -218,8 +238,10 @@ static int index_archive(struct source *s, const struct libs *libs, struct arena
 	if (x.archive)
 		x.la->read_free(x.archive);
 	munmap(bytes, x.n);
-	if (s->n_members)
-		qsort(s->members, s->n_members, sizeof(*s->members), by_name);
+	if (r == 0 && !s->n_members)
+		r = error_rule(err, EBADMSG, "the archive %s has no files", s->ref.path);
+	if (r == 0)
+		sort_members(s);
 	return r;
 }
 

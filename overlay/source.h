@@ -29,6 +29,7 @@ struct source_member {
 	const char *name; /* cleaned: no "./" */
 	const char *target; /* of a link: the member it stands for; else NULL */
 	uint64_t offset, size;
+	size_t number; /* the how many-th of the archive */
 };
 
 struct source {

@@ -90,12 +90,14 @@ static int spend(uint64_t *left, uint64_t n, const char *what, struct error *err
 
 /*
  * What the host or an overlay mount would read as its own: an image must not redirect lookups
- * (trusted.overlay.redirect), and a label belongs to the host's policy.
+ * (trusted.overlay.redirect), and labels belong to the host's policy: of security.* an image has capabilities and
+ * signatures of files (ima) to say something about.
  */
 static bool is_hosts_own(const char *name)
 {
+	if (!strncmp(name, "security.", 9))
+		return strcmp(name, "security.capability") != 0 && strcmp(name, "security.ima") != 0;
 	return !strncmp(name, "trusted.overlay.", 16) || !strncmp(name, "user.overlay.", 13) ||
-	       !strcmp(name, "security.selinux") || !strcmp(name, "security.SMACK64") ||
 	       !strncmp(name, "system.nfs4", 11);
 }
 

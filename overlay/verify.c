@@ -19,8 +19,6 @@
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 
-#define LISTING_MAX (1ul << 30)
-
 struct check {
 	const struct ovl_store *store;
 	const struct ovl_verify *o;
@@ -44,7 +42,7 @@ static int read_listing(const struct check *c, int layers_fd, struct buf *text, 
 	snprintf(name, sizeof(name), "%s/" LAYER_LISTING, c->layer.hex);
 
 	auto_close int fd = file_open_regular(layers_fd, name, err);
-	int r = fd < 0 ? fd : file_read_fd(fd, name, LISTING_MAX, text, err);
+	int r = fd < 0 ? fd : file_read_fd(fd, name, LISTING_MAX_BYTES, text, err);
 
 	if (r < 0)
 		return r;

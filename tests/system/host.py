@@ -173,6 +173,7 @@ FEATURES = {
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
     "disposable host": _disposable_host,
     "libarchive": lambda: ctypes.util.find_library("archive") is not None,
+    "zstd": lambda: _program("zstd"),
     "skopeo": lambda: _program("skopeo"),
     "umoci": lambda: _program("umoci"),
     "veth": _veth,

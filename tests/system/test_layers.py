@@ -135,11 +135,14 @@ def test_layer_import_turns_whiteouts_into_those_of_overlayfs(t):
 def test_layer_import_leaves_out_what_would_steer_overlayfs(t):
     Layout(f"{t.tmp}/layout").image("a", layer(
         entry("d", pax_headers={"SCHILY.xattr.trusted.overlay.redirect": "/etc",
-                                "SCHILY.xattr.user.overlay.opaque": "y"})))
+                                "SCHILY.xattr.user.overlay.opaque": "y",
+                                "SCHILY.xattr.security.SMACK64EXEC": "*",
+                                "LIBARCHIVE.xattr.trusted%2Eoverlay.metacopy": "eQ"}),
+        entry("f", b"", pax_headers={"LIBARCHIVE.xattr.trusted.overlay.whiteout": "eQ"})))
     result = layers(t, "import", f"oci:{t.tmp}/layout:a", "img").ok()
-    has(result.err, "trusted.overlay.redirect", "user.overlay.opaque", "left out")
+    has(result.err, "trusted.overlay.redirect", "user.overlay.opaque", "SMACK64EXEC", "trusted.overlay.metacopy", "left out")
     (name,) = os.listdir(f"{store_of(t)}/layers")
-    eq(os.listxattr(f"{tree_of(t, name)}/d"), [])
+    eq((os.listxattr(f"{tree_of(t, name)}/d"), os.listxattr(f"{tree_of(t, name)}/f")), ([], []))
 
 
 HOSTILE = {
@@ -163,6 +166,11 @@ HOSTILE = {
     "whiteout of the parent": ([entry(".wh...", b"")], "names no file"),
     "whiteout of nothing": ([entry("a/.wh.", b"")], "names no file"),
     "deep path": ([entry("/".join(["d"] * 300) + "/f", b"x")], "deeper than 256"),
+    "file below the name of a whiteout": ([entry("a/.wh.b/c", b"x")], "the name of a whiteout"),
+    "directory below an opaque mark": ([entry("a/.wh..wh..opq/b")], "the name of a whiteout"),
+    "hard link to a whiteout": ([entry(".wh.a", b""), hardlink("b", "a")], "no file"),
+    "hard link into the directory it replaces": ([entry("d"), entry("d/f", b"x"), hardlink("d", "d/f")], "hard link"),
+    "hard link to itself": ([entry("a", b"x"), hardlink("a", "./a")], "to itself"),
     "owner that means no change": ([entry("a", b"x", uid=0xffffffff)], "impossible owner"),
 }
 
