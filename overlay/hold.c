@@ -4,7 +4,7 @@
  *
  * A file in refs/ whose first line says how to tell that its taker is gone ("lock", and a name with a dot in
  * front: nobody has the file locked; "holder PATH": the path does not exist), and each further one a layer. Being files they need no
- * counter that a crash could leave wrong.
+ * counter that a crash could leave wrong. A sandbox needs no such file: its record says the same.
  */
 #include "overlay/record.h"
 
@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "overlay/sandbox_record.h"
 #include "overlay/store.h"
 #include "spec/base/auto.h"
 #include "spec/base/buf.h"
@@ -225,6 +226,23 @@ static int tally_images(struct tally *t, const struct ovl_store *store, struct a
 	return r;
 }
 
+static int tally_sandboxes(struct tally *t, const struct ovl_store *store, struct arena *a, struct error *err)
+{
+	struct ovl_sandbox *v;
+	size_t n = 0;
+	int r = ovl_sandboxes(store, a, &v, &n, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (sandbox_is_garbage(&v[i]))
+			continue;
+		t->user++;
+		for (size_t k = 0; k < v[i].n_lowers; k++)
+			if (v[i].lowers[k].hex)
+				tally_add(t, v[i].lowers[k].hex);
+	}
+	return r;
+}
+
 int users_count(const struct ovl_store *store, struct ovl_layer *layers, size_t n, struct arena *a,
 		size_t *ret_stale, struct error *err)
 {
@@ -239,5 +257,7 @@ int users_count(const struct ovl_store *store, struct ovl_layer *layers, size_t 
 
 	int r = tally_images(&t, store, a, err);
 
+	if (r == 0)
+		r = tally_sandboxes(&t, store, a, err);
 	return r < 0 ? r : tally_refs(&t, store, a, ret_stale, err);
 }

@@ -12,6 +12,7 @@
 
 #include "overlay/libs.h"
 #include "overlay/record.h"
+#include "overlay/sandbox_end.h"
 #include "overlay/source.h"
 #include "overlay/store.h"
 #include "spec/base/auto.h"
@@ -131,8 +132,10 @@ static int collect(const struct ovl_store *store, const struct ovl_layer *only, 
 	struct ovl_layer *v;
 	size_t n;
 	auto_close int layers = store_dir(store, "layers", err);
-	int r = layers < 0 ? layers : layers_read(store, a, &v, &n, err);
+	int r = layers < 0 ? layers : sandboxes_sweep(store, a, err);
 
+	if (r == 0)
+		r = layers_read(store, a, &v, &n, err);
 	if (r == 0)
 		r = users_count(store, v, n, a, &freed->leftovers, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {

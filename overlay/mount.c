@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount - layers as one tree, by the new mount API
+ * mount - directories as one tree, by the new mount API
  *
  * Every directory goes to the kernel as a descriptor: no path with a comma or colon in it is ever parsed, and
  * no bound on the length of an option (a page) limits the number of layers. The result is attached nowhere.
  */
-#include "overlay/overlay.h"
+#include "overlay/parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,130 +14,328 @@
 #include <unistd.h>
 
 #include "overlay/record.h"
+#include "overlay/store.h"
 #include "spec/base/auto.h"
 #include "spec/base/mountapi.h"
 
-#define MAX_LOWERS 500 /* OVL_MAX_STACK, fs/overlayfs/params.h */
+/* What overlayfs makes in a work directory. */
+#define OVL_WORK_USED "work"
 
-/* The kernel's own words about a refused option or mount, when it left some ("e " and a sentence). */
+#define WHAT_BYTES 160
+
+/* The kernel's own last words about a refused option or mount, when it left some ("e " and a sentence). */
 static void add_reason(int fs_fd, struct error *err)
 {
 	char text[256];
-	ssize_t n = read(fs_fd, text, sizeof(text) - 1);
+	ssize_t n;
+	bool has = false;
 
-	if (n <= 2)
-		return;
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	error_hint(err, "the kernel says: %s", text + 2);
+	while ((n = read(fs_fd, text, sizeof(text) - 1)) > 2) {
+		text[n] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		has = true;
+	}
+	if (has)
+		error_hint(err, "the kernel says: %s", text + 2);
 }
 
-static int add_dir(int fs_fd, const char *key, int dir_fd, const char *what, struct error *err)
+/* An overlay on its way. */
+struct tower {
+	int fs_fd;
+	bool by_path; /* this kernel takes no descriptors (before 6.13), but paths of them */
+};
+
+static int add_dir(struct tower *t, const char *key, int dir_fd, const char *what, struct error *err)
 {
 	char path[64];
 
-	/* Linux 6.13 takes descriptors; from 6.5 on this path of one does. */
-	if (fsconfig(fs_fd, FSCONFIG_SET_FD, key, NULL, dir_fd) == 0)
+	if (!t->by_path && fsconfig(t->fs_fd, FSCONFIG_SET_FD, key, NULL, dir_fd) == 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
-	if (fsconfig(fs_fd, FSCONFIG_SET_STRING, key, path, 0) == 0)
+	if (fsconfig(t->fs_fd, FSCONFIG_SET_STRING, key, path, 0) == 0) {
+		t->by_path = true;
 		return 0;
+	}
 
 	int r = error_set(err, errno, "add %s to an overlay as %s", what, key);
 
-	add_reason(fs_fd, err);
+	add_reason(t->fs_fd, err);
 	return r;
 }
 
-static int add_lower(const struct ovl_store *store, int fs_fd, const struct ovl_layer *layer,
-		     struct error *err)
-{
-	char what[OVL_HEX_BYTES + 32];
-	auto_close int fd = ovl_layer_open(store, layer->hex, err);
+/* Everything that a making of the overlay needs, in this process or in a child. */
+struct making {
+	const struct ovl_parts *p;
+	const struct ovl_reach *reach; /* NULL: no id map */
+	int layers_fd;
+};
 
-	snprintf(what, sizeof(what), "the layer sha256:%.12s", layer->hex);
-	return fd < 0 ? fd : add_dir(fs_fd, "lowerdir+", fd, what, err);
+static int open_lower(const struct making *m, size_t i, struct error *err)
+{
+	const struct ovl_lower *lower = &m->p->lowers[i];
+	char path[OVL_HEX_BYTES + sizeof(LAYER_TREE) + 1], what[WHAT_BYTES];
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int fd;
+
+	if (lower->hex) {
+		snprintf(path, sizeof(path), "%.64s/" LAYER_TREE, lower->hex);
+		fd = openat(m->layers_fd, path, flags | O_NOFOLLOW);
+	} else if (m->reach) {
+		fd = openat(m->reach->dir_fds[i], ".", flags);
+	} else {
+		fd = open(lower->dir, flags); /* path-ok: the administrator named it */
+	}
+	return fd < 0 ? error_set(err, errno, "open %s", lower_name(lower, what, sizeof(what))) : fd;
 }
 
-static bool is_above(const struct ovl_layer *layers, size_t n, size_t i)
+static int add_lowers(const struct making *m, struct tower *t, struct error *err)
 {
-	for (size_t k = i + 1; k < n; k++)
-		if (!strcmp(layers[k].hex, layers[i].hex))
-			return true;
-	return false;
-}
+	int r = m->p->top_fd < 0 ? 0 : add_dir(t, "lowerdir+", m->p->top_fd, "the writable directory", err);
 
-/* A layer that is there twice says nothing new below, and overlayfs takes a directory once: the upper one stays. */
-static int add_lowers(const struct ovl_store *store, int fs_fd, const struct ovl_layer *layers, size_t n,
-		      struct error *err)
-{
-	int r = 0;
+	for (size_t i = m->p->n; r == 0 && i-- > 0;) {
+		char what[WHAT_BYTES];
 
-	for (size_t i = n; r == 0 && i-- > 0;)
-		if (!is_above(layers, n, i))
-			r = add_lower(store, fs_fd, &layers[i], err);
+		auto_close int fd = open_lower(m, i, err);
+
+		r = fd < 0 ? fd : add_dir(t, "lowerdir+", fd, lower_name(&m->p->lowers[i], what, sizeof(what)), err);
+	}
 	return r;
 }
 
-static size_t count_once(const struct ovl_layer *layers, size_t n)
+static int add_upper(const struct making *m, struct tower *t, struct error *err)
 {
-	size_t once = 0;
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+	auto_close int upper = m->reach ? openat(m->reach->base_fd, OVL_UPPER, flags) : -1;
+	auto_close int work = m->reach ? openat(m->reach->base_fd, OVL_WORK, flags) : -1;
 
-	for (size_t i = 0; i < n; i++)
-		once += !is_above(layers, n, i);
-	return once;
+	if (m->reach && (upper < 0 || work < 0))
+		return error_set(err, errno, "open the writable directory");
+
+	int r = add_dir(t, "upperdir", m->reach ? upper : m->p->upper_fd, "the writable directory", err);
+
+	return r < 0 ? r : add_dir(t, "workdir", m->reach ? work : m->p->work_fd, "the work directory", err);
 }
 
-/* overlayfs wants two directories at least; one alone to be read needs none of it. */
-static int clone_one(const struct ovl_store *store, const struct ovl_layer *layer, struct error *err)
+/* What one of these cannot do (a file system without extended attributes) the kernel turns off again. */
+static int set_options(const struct making *m, const struct tower *t, struct error *err)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
-	auto_close int tree = ovl_layer_open(store, layer->hex, err);
+	static const char *const options[][2] = {
+		{ "source", "bulkhead" }, { "redirect_dir", "on" }, { "metacopy", "on" }, { "index", "off" }, { "xino", "auto" },
+	};
 
-	if (tree < 0)
-		return tree;
-
-	auto_close int fd = open_tree(tree, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-
-	if (fd < 0)
-		return error_set(err, errno, "clone the mount of the layer sha256:%.12s", layer->hex);
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return error_set(err, errno, "make the mount of the layer sha256:%.12s read-only", layer->hex);
-	return TAKE_FD(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (fsconfig(t->fs_fd, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0)
+			return error_set(err, errno, "set %s=%s of an overlay", options[i][0], options[i][1]);
+	if (m->p->is_volatile && fsconfig(t->fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
+		return error_set(err, errno, "set volatile of an overlay");
+	return 0;
 }
 
-int ovl_mount(const struct ovl_store *store, const struct ovl_layer *layers, size_t n, int upper_fd,
-	      int work_fd, struct error *err)
+static int make_overlay(const void *data, struct error *err)
 {
-	size_t once = count_once(layers, n);
-	bool is_writable = upper_fd >= 0;
-
-	if (once == 0 || once > MAX_LOWERS)
-		return error_rule(err, EINVAL, "an overlay takes 1 to %d layers, not %zu", MAX_LOWERS, once);
-	if (once == 1 && !is_writable)
-		return clone_one(store, &layers[n - 1], err);
-
+	const struct making *m = data;
+	bool is_writable = m->p->upper_fd >= 0;
 	auto_close int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	struct tower t = { .fs_fd = fs };
 
 	if (fs < 0)
 		return error_set(err, errno, "open the overlay filesystem");
-	fsconfig(fs, FSCONFIG_SET_STRING, "source", "bulkhead", 0);
 
-	int r = add_lowers(store, fs, layers, n, err);
+	int r = set_options(m, &t, err);
 
+	if (r == 0)
+		r = add_lowers(m, &t, err);
 	if (r == 0 && is_writable)
-		r = add_dir(fs, "upperdir", upper_fd, "the writable directory", err);
-	if (r == 0 && is_writable)
-		r = add_dir(fs, "workdir", work_fd, "the work directory", err);
+		r = add_upper(m, &t, err);
 	if (r < 0)
 		return r;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-		r = error_set(err, errno, "make an overlay of %zu layers", once);
+		char what[WHAT_BYTES];
+
+		r = error_set(err, errno, "make an overlay of %zu lower directories, the topmost %s", m->p->n,
+			      lower_name(&m->p->lowers[m->p->n - 1], what, sizeof(what)));
 		add_reason(fs, err);
 		return r;
 	}
 
 	int fd = fsmount(fs, FSMOUNT_CLOEXEC, is_writable ? 0 : MOUNT_ATTR_RDONLY);
 
-	return fd < 0 ? error_set(err, errno, "mount an overlay of %zu layers", once) : fd;
+	return fd < 0 ? error_set(err, errno, "mount an overlay of %zu lower directories", m->p->n) : fd;
+}
+
+/* From Linux 6.15 on the mounts need not be attached; EINVAL is what an older kernel says, and much else. */
+static int make_mapped(struct making *m, struct error *err)
+{
+	struct ovl_reach reach;
+	int r = reach_open(m->p, &reach, err);
+
+	if (r < 0)
+		return r;
+	m->reach = &reach;
+	m->layers_fd = reach.layers_fd;
+	r = reach.n_mounts > REACH_FEW ? -EINVAL : make_overlay(m, NULL);
+	if (r == -EINVAL)
+		r = reach_in_namespace(&reach, make_overlay, m, err);
+	else if (r < 0)
+		r = make_overlay(m, err); /* for the message */
+	reach_close(&reach);
+	return r;
+}
+
+/* overlayfs wants two directories at least; one alone to be read needs none of it. */
+static int clone_one(const struct making *m, struct error *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	char what[WHAT_BYTES];
+	auto_close int tree = open_lower(m, 0, err);
+
+	if (tree < 0)
+		return tree;
+	lower_name(&m->p->lowers[0], what, sizeof(what));
+
+	auto_close int fd = open_tree(tree, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (fd < 0)
+		return error_set(err, errno, "clone the mount of %s", what);
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return error_set(err, errno, "make the mount of %s read-only", what);
+
+	int r = m->p->userns_fd < 0 ? 0 : mount_map_ids(fd, m->p->userns_fd, what, err);
+
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+static bool is_same(const struct ovl_lower *a, const struct ovl_lower *b)
+{
+	if (a->hex && b->hex)
+		return !strcmp(a->hex, b->hex);
+	return !a->hex && !b->hex && !strcmp(a->dir, b->dir);
+}
+
+static bool is_above(const struct ovl_parts *p, size_t i)
+{
+	for (size_t k = i + 1; k < p->n; k++)
+		if (is_same(&p->lowers[k], &p->lowers[i]))
+			return true;
+	return false;
+}
+
+/* A layer that is there twice says nothing new below, and overlayfs takes a directory once: the upper one stays. */
+static size_t take_once(const struct ovl_parts *p, struct ovl_lower *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (!is_above(p, i))
+			ret[n++] = p->lowers[i];
+	return n;
+}
+
+static bool has_layer(const struct ovl_parts *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->lowers[i].hex)
+			return true;
+	return false;
+}
+
+static int mount_once(const struct ovl_parts *p, struct error *err)
+{
+	bool has_layers = has_layer(p);
+	auto_close int layers = has_layers ? store_dir(p->store, "layers", err) : -1;
+	struct making m = { .p = p, .layers_fd = layers };
+
+	if (has_layers && layers < 0)
+		return layers;
+	if (p->n == 1 && p->upper_fd < 0 && p->top_fd < 0)
+		return clone_one(&m, err);
+
+	int r = p->upper_fd < 0 ? 0 : parts_check_unused(p->upper_fd, p->work_fd, err);
+
+	if (r == 0)
+		r = p->userns_fd < 0 ? make_overlay(&m, err) : make_mapped(&m, err);
+	return r;
+}
+
+int parts_mount(const struct ovl_parts *p, struct error *err)
+{
+	struct ovl_parts once = *p;
+	auto_free struct ovl_lower *lowers = calloc(p->n + 1, sizeof(*lowers));
+
+	if (!lowers)
+		return error_set(err, ENOMEM, "count layers");
+	once.lowers = lowers;
+	once.n = take_once(p, lowers);
+	if (once.n == 0 || once.n > OVL_MAX_LOWERS)
+		return error_rule(err, EINVAL, "an overlay takes 1 to %d layers, not %zu", OVL_MAX_LOWERS, once.n);
+	return mount_once(&once, err);
+}
+
+/*
+ * The kernel knows which directories it writes to, and says so (EBUSY) when asked for an overlay with index=on. One
+ * whose work directory is the upper directory is refused after that, so that nothing is made of the question.
+ */
+int parts_check_unused(int upper_fd, int work_fd, struct error *err)
+{
+	struct tower t = { 0 };
+
+	if (faccessat(work_fd, OVL_WORK_USED, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0; /* never was one, which is the usual case */
+
+	auto_close int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+
+	t.fs_fd = fs;
+	if (fs < 0)
+		return error_set(err, errno, "open the overlay filesystem");
+	fsconfig(fs, FSCONFIG_SET_STRING, "index", "on", 0);
+
+	int r = add_dir(&t, "lowerdir+", work_fd, "the work directory", err);
+
+	if (r == 0)
+		r = add_dir(&t, "upperdir", upper_fd, "the writable directory", err);
+	if (r == 0)
+		r = add_dir(&t, "workdir", upper_fd, "the writable directory", err);
+	if (r < 0)
+		return r;
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 && errno == EBUSY)
+		return error_rule(err, EBUSY, "another overlay writes to the same directory");
+	/* What one that is gone left; after a volatile one the kernel refuses another (filesystems/overlayfs.rst). */
+	return remove_tree(work_fd, OVL_WORK_USED, err);
+}
+
+int ovl_lowers_mount(const struct ovl_store *store, const struct ovl_lower *lowers, size_t n, int userns_fd,
+		     struct error *err)
+{
+	const struct ovl_parts p = {
+		.store = store,
+		.lowers = lowers,
+		.n = n,
+		.top_fd = -1,
+		.upper_fd = -1,
+		.work_fd = -1,
+		.userns_fd = userns_fd,
+	};
+
+	return parts_mount(&p, err);
+}
+
+int ovl_mount(const struct ovl_store *store, const struct ovl_layer *layers, size_t n, int upper_fd,
+	      int work_fd, struct error *err)
+{
+	auto_free struct ovl_lower *lowers = calloc(n + 1, sizeof(*lowers));
+	const struct ovl_parts p = {
+		.store = store,
+		.lowers = lowers,
+		.n = n,
+		.top_fd = -1,
+		.upper_fd = upper_fd,
+		.work_fd = work_fd,
+		.userns_fd = -1,
+	};
+
+	if (!lowers)
+		return error_set(err, ENOMEM, "count layers");
+	for (size_t i = 0; i < n; i++)
+		lowers[i].hex = layers[i].hex;
+	return parts_mount(&p, err);
 }
