@@ -133,8 +133,9 @@ static int make_dir(int parent_fd, const char *name, const char *path, struct er
 		if (unlinkat(parent_fd, name, 0) < 0)
 			return error_set(err, errno, "replace %s", path);
 	}
-	/* The umask is the caller's, the mode the layer's. */
-	if (mkdirat(parent_fd, name, 0755) < 0 || fchmodat(parent_fd, name, 0755, 0) < 0)
+	/* The umask is the caller's, the mode the layer's; and a parent's set-group-id bit gives away its group. */
+	if (mkdirat(parent_fd, name, 0755) < 0 || fchownat(parent_fd, name, 0, 0, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(parent_fd, name, 0755, 0) < 0)
 		return error_set(err, errno, "make the directory %s", path);
 	if (!was_whiteout)
 		return 0;
@@ -213,6 +214,20 @@ static bool is_below_whiteout(const char *path)
 	return false;
 }
 
+/*
+ * Does something of this layer that is no directory hide all that the whiteout could? umoci writes such ones for
+ * what was in a directory that became a file or a link, others after a whiteout of the directory itself.
+ */
+static bool is_moot(const struct place *p, const struct place_at *at)
+{
+	if (!place_is_whiteout(at))
+		return false;
+
+	auto_close int fd = open_below(p, p->parent);
+
+	return fd == -ENOTDIR || fd == -ELOOP;
+}
+
 int place_find(struct place *p, const char *name, struct place_at *at, struct error *err)
 {
 	int r = place_name(name, "entry", p->max_depth, at->path, err);
@@ -230,14 +245,22 @@ int place_find(struct place *p, const char *name, struct place_at *at, struct er
 		forget_parent(p);
 		memcpy(p->parent, at->path, n);
 		p->parent[n] = '\0';
+		if (is_moot(p, at))
+			return 1;
 
 		int fd = open_parent(p, p->parent, err);
 
 		if (fd < 0)
 			return error_wrap(err, fd, "cannot place \"%.200s\"", name);
 		p->parent_fd = fd;
+
+		struct stat st;
+
+		/* The root's own entry may come later and leave it open. */
+		p->parent_gives_group = n == 0 || fstat(fd, &st) < 0 || (st.st_mode & S_ISGID);
 	}
 	at->parent_fd = p->parent_fd;
+	at->inherits_group = p->parent_gives_group;
 	return 0;
 }
 
@@ -398,8 +421,8 @@ int place_set_meta(const struct place_at *at, int fd, const struct place_meta *m
 	const char *name = *at->path ? at->name : ".";
 	int r = 0;
 
-	/* Ours are root's already. Owner before mode: a change of owner takes the set-user-id bit. */
-	if (m->uid || m->gid)
+	/* Most are root's already. Owner before mode: a change of owner takes the set-user-id bit. */
+	if (m->uid || m->gid || at->inherits_group)
 		r = fd >= 0 ? fchown(fd, m->uid, m->gid) :
 			      fchownat(at->parent_fd, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)

@@ -40,6 +40,7 @@ struct place {
 	unsigned max_depth;
 	int parent_fd; /* of the last entry: most have the same as the one before */
 	char parent[PATH_MAX];
+	bool parent_gives_group;
 	struct place_time *times;
 	size_t times_bytes;
 	size_t n_times, cap_times;
@@ -51,6 +52,7 @@ struct place_at {
 	char path[PATH_MAX]; /* cleaned, relative; "" is the root itself */
 	const char *name; /* its last component */
 	int parent_fd; /* of the struct place */
+	bool inherits_group; /* the parent has the set-group-id bit, or may get it */
 };
 
 void place_begin(struct place *p, int tree_fd, unsigned max_depth);
@@ -63,7 +65,7 @@ void place_release(struct place *p);
 int place_name(const char *name, const char *what, unsigned max_depth, char path[static PATH_MAX],
 	       struct error *err);
 
-/* Finds where name goes and opens the parent, made when missing (0755 root, 1970). */
+/* Finds where name goes and opens the parent, made when missing (0755 root, 1970). 1: a whiteout of nothing. */
 int place_find(struct place *p, const char *name, struct place_at *at, struct error *err);
 
 /* Is this the name of a whiteout? Such an entry goes to place_whiteout() whatever its type is. */

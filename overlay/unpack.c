@@ -285,8 +285,8 @@ static int add_entry(struct job *j, struct error *err)
 		r = read_meta(j, name, &m, err);
 	if (r == 0)
 		r = place_find(&j->place, name, &j->at, err);
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (place_is_whiteout(&j->at))
 		return place_whiteout(&j->place, &j->at, err);
 	if (hardlink)

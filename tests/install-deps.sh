@@ -10,7 +10,7 @@
 set -eu
 
 build="gcc make libc6-dev musl-tools libseccomp-dev libyajl-dev libmnl-dev libcap-dev busybox-static"
-check="libcriterion-dev python3 strace procps iproute2 iptables docker.io containerd podman conmon libarchive13 zstd skopeo umoci"
+check="libcriterion-dev python3 strace procps iproute2 iptables docker.io containerd podman conmon libarchive13 zstd skopeo umoci buildah mmdebstrap"
 host="qemu-system-x86 qemu-system-common kmod e2fsprogs systemd dbus"
 
 case ${1-} in

@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 
+import debian
 import linux
 
 
@@ -188,6 +189,8 @@ SENTENCES = {
 
 def lacks(feature):
     """None when the host has the feature, else the reason for a skip."""
+    if feature == "Debian image":
+        return debian.lacking()
     if feature.startswith("controller "):
         name = feature.split()[1]
         if _controller(name):

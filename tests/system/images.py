@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 
 
@@ -116,14 +117,14 @@ def docker_archive(path, tags, *layers, config_name=None, mode="w"):
     return path
 
 
-def tree(path):
-    """What is below path: type, mode, owner, content, target, attributes, and which names are one file."""
+def tree(path, times=False):
+    """What is below path: type, mode, owner, content, target, attributes, and which names are one file; and when."""
     found, inodes = {}, {}
     for top, dirs, files in os.walk(path):
         for name in ["."] * (top == path) + dirs + files:
             full = os.path.normpath(f"{top}/{name}")
             st = os.lstat(full)
-            what = [oct(st.st_mode), st.st_uid, st.st_gid]
+            what = [oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns if times else 0]
             if os.path.islink(full):
                 what.append(os.readlink(full))
             elif os.path.isfile(full):
@@ -135,3 +136,14 @@ def tree(path):
                          for n in sorted(os.listxattr(full, follow_symlinks=False)) if not n.startswith("trusted.")})
             found[os.path.relpath(full, path)] = what
     return found
+
+
+def differences(mine, theirs):
+    """Of two trees, as sentences."""
+    return ([f"{name!r} is not there" for name in theirs if name not in mine] +
+            [f"{name!r} is there" for name in mine if name not in theirs] +
+            [f"{name!r}: {mine[name]}, theirs {theirs[name]}" for name in mine if mine[name] != theirs.get(name, mine[name])])
+
+
+if __name__ == "__main__":  # in another mount namespace
+    print(json.dumps(tree(sys.argv[1], times=True)))
