@@ -35,10 +35,21 @@ struct ovl_commit {
 	enum ovl_compression compression;
 	int level;                 /* 0: the library's default */
 	const char *author, *comment; /* of the history entry; NULL: none */
-	int64_t created;           /* seconds; the default is the newest mtime of the layer, so equal content has equal bytes */
-	/* What docker's --change changes; NULL: as the image has it. JSON of an image config's "config" object, merged over it. */
+	const int64_t *created;    /* seconds; NULL: the newest mtime of the layer, so equal content has equal bytes */
+	/*
+	 * What docker's --change changes; NULL: as the image has it. JSON of an image config's "config" object, merged
+	 * over it: null removes a member, "Env" is merged by variable, objects (Labels …) by member.
+	 */
 	const char *config;
 	const struct log *log;
+	/*
+	 * Called around the reading of the upper, when the layers below are in the target already: a running container is
+	 * frozen in between and no longer. after() is called whenever before() returned 0, and may fail, too: somebody
+	 * thawed it meanwhile, say. NULL: nobody writes.
+	 */
+	int (*before)(void *data, struct error *err);
+	int (*after)(void *data, struct error *err);
+	void *data;
 };
 
 struct ovl_committed {

@@ -41,6 +41,22 @@ static const struct dl_symbol la_symbols[] = {
 	LA(rdevminor, "entry_rdevminor"),
 	LA(xattr_reset, "entry_xattr_reset"),
 	LA(xattr_next, "entry_xattr_next"),
+	LA(write_new, "write_new"),
+	LA(write_free, "write_free"),
+	LA(add_filter_gzip, "write_add_filter_gzip"),
+	LA(add_filter_zstd, "write_add_filter_zstd"),
+	LA(set_filter_option, "write_set_filter_option"),
+	LA(set_format_raw, "write_set_format_raw"),
+	LA(set_bytes_per_block, "write_set_bytes_per_block"),
+	LA(set_bytes_in_last_block, "write_set_bytes_in_last_block"),
+	LA(write_open, "write_open"),
+	LA(write_header, "write_header"),
+	LA(write_data, "write_data"),
+	LA(write_close, "write_close"),
+	LA(entry_new, "entry_new"),
+	LA(entry_free, "entry_free"),
+	LA(set_filetype, "entry_set_filetype"),
+	LA(set_pathname, "entry_set_pathname"),
 };
 
 static const struct dl_symbol sha_symbols[] = {

@@ -23,6 +23,7 @@ struct archive_entry;
 enum { LA_EOF = 1, LA_OK = 0, LA_RETRY = -10, LA_WARN = -20, LA_FAILED = -25, LA_FATAL = -30 };
 
 typedef ssize_t la_read_callback(struct archive *a, void *data, const void **ret);
+typedef ssize_t la_write_callback(struct archive *a, void *data, const void *bytes, size_t n);
 
 struct la_lib {
 	struct archive *(*read_new)(void);
@@ -55,6 +56,25 @@ struct la_lib {
 	dev_t (*rdevminor)(struct archive_entry *e);
 	int (*xattr_reset)(struct archive_entry *e);
 	int (*xattr_next)(struct archive_entry *e, const char **name, const void **value, size_t *n);
+
+	/* Writing: compression alone (pack.h). */
+	struct archive *(*write_new)(void);
+	int (*write_free)(struct archive *a);
+	int (*add_filter_gzip)(struct archive *a);
+	int (*add_filter_zstd)(struct archive *a);
+	int (*set_filter_option)(struct archive *a, const char *filter, const char *option, const char *value);
+	int (*set_format_raw)(struct archive *a);
+	int (*set_bytes_per_block)(struct archive *a, int n);
+	int (*set_bytes_in_last_block)(struct archive *a, int n);
+	int (*write_open)(struct archive *a, void *data, int (*open)(struct archive *, void *),
+			  la_write_callback *write, int (*close)(struct archive *, void *));
+	int (*write_header)(struct archive *a, struct archive_entry *e);
+	ssize_t (*write_data)(struct archive *a, const void *bytes, size_t n);
+	int (*write_close)(struct archive *a);
+	struct archive_entry *(*entry_new)(void);
+	void (*entry_free)(struct archive_entry *e);
+	void (*set_filetype)(struct archive_entry *e, unsigned type);
+	void (*set_pathname)(struct archive_entry *e, const char *name);
 };
 
 /* The state of a digest. Room enough for nettle's, which has 112 bytes. */

@@ -9,26 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "overlay/machine.h"
 #include "spec/base/buf.h"
 #include "spec/base/json.h"
 
 #define REF_NAME "org.opencontainers.image.ref.name"
 #define MAX_NESTING 4 /* an index in an index: nobody writes more than one */
 #define MAX_LAYERS 4096
-
-#if defined(__x86_64__)
-#define MACHINE "amd64"
-#elif defined(__aarch64__)
-#define MACHINE "arm64"
-#elif defined(__riscv) && __riscv_xlen == 64
-#define MACHINE "riscv64"
-#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
-#define MACHINE "ppc64le"
-#elif defined(__s390x__)
-#define MACHINE "s390x"
-#else
-#define MACHINE "unknown"
-#endif
 
 struct reader {
 	const struct source *s;
