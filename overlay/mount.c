@@ -9,8 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "overlay/record.h"
@@ -131,6 +137,59 @@ static int set_options(const struct making *m, const struct tower *t, struct err
 	return 0;
 }
 
+/*
+ * overlayfs goes on to work as whoever makes it, and makes files of its own in work/: through an id-mapped mount
+ * that takes an id which the map has. setfsuid() gives up capabilities, but not those to have them back.
+ */
+static int create_as(int fs_fd, uid_t uid, gid_t gid)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3], full[_LINUX_CAPABILITY_U32S_3];
+	uid_t own_uid = geteuid();
+	gid_t own_gid = getegid();
+
+	if (syscall(SYS_capget, &header, caps) < 0)
+		return -errno;
+	memcpy(full, caps, sizeof(full));
+	for (size_t i = 0; i < ARRAY_SIZE(full); i++)
+		full[i].effective = full[i].permitted;
+	setfsgid(gid);
+	setfsuid(uid);
+
+	int r = syscall(SYS_capset, &header, full) < 0 ? -errno : 0;
+
+	if (r == 0 && fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		r = -errno;
+	setfsuid(own_uid);
+	setfsgid(own_gid);
+	if (syscall(SYS_capset, &header, caps) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+static int create(const struct making *m, int fs_fd)
+{
+	struct stat st;
+
+	if (!m->reach || m->p->upper_fd < 0)
+		return fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+	if (fstat(m->reach->base_fd, &st) < 0)
+		return -errno;
+	return create_as(fs_fd, st.st_uid, st.st_gid);
+}
+
+/* Where overlayfs cannot work in work/ it mounts read-only, and says so in the kernel's log alone. */
+static int check_writable(int mount_fd, struct error *err)
+{
+	struct statfs st;
+
+	if (fstatfs(mount_fd, &st) < 0)
+		return error_set(err, errno, "look at a new overlay");
+	if (!(st.f_flags & ST_RDONLY))
+		return 0;
+	return error_rule(err, EROFS, "the kernel made the overlay read-only: it cannot make files in the work directory");
+}
+
 static int make_overlay(const void *data, struct error *err)
 {
 	const struct making *m = data;
@@ -149,18 +208,23 @@ static int make_overlay(const void *data, struct error *err)
 		r = add_upper(m, &t, err);
 	if (r < 0)
 		return r;
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+	r = create(m, fs);
+	if (r < 0) {
 		char what[WHAT_BYTES];
 
-		r = error_set(err, errno, "make an overlay of %zu lower directories, the topmost %s", m->p->n,
+		r = error_set(err, -r, "make an overlay of %zu lower directories, the topmost %s", m->p->n,
 			      lower_name(&m->p->lowers[m->p->n - 1], what, sizeof(what)));
 		add_reason(fs, err);
 		return r;
 	}
 
-	int fd = fsmount(fs, FSMOUNT_CLOEXEC, is_writable ? 0 : MOUNT_ATTR_RDONLY);
 
-	return fd < 0 ? error_set(err, errno, "mount an overlay of %zu lower directories", m->p->n) : fd;
+	auto_close int fd = fsmount(fs, FSMOUNT_CLOEXEC, is_writable ? 0 : MOUNT_ATTR_RDONLY);
+
+	if (fd < 0)
+		return error_set(err, errno, "mount an overlay of %zu lower directories", m->p->n);
+	r = is_writable ? check_writable(fd, err) : 0;
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* From Linux 6.15 on the mounts need not be attached; EINVAL is what an older kernel says, and much else. */

@@ -99,12 +99,11 @@ static struct ovl_sandbox from_options(const struct ovl_sandbox_options *o, stru
 	return sb;
 }
 
-static int record(const struct ovl_store *store, const struct ovl_sandbox *sb, enum sandbox_age age,
-		  struct error *err)
+static int rewrite(const struct ovl_store *store, const struct ovl_sandbox *sb, struct error *err)
 {
 	auto_close int lock = store_lock(store, LOCK_SH, err);
 
-	return lock < 0 ? lock : sandbox_write(sb, age, err);
+	return lock < 0 ? lock : sandbox_write(sb, SANDBOX_OLD, err);
 }
 
 /* The directory is ours, made just now. -EAGAIN: somebody took it between two of our steps, or tidied it away. */
@@ -118,7 +117,7 @@ static int make_new(const struct ovl_store *store, int sandboxes_fd, const struc
 		return errno == ENOENT || errno == EWOULDBLOCK ? -EAGAIN : error_set(err, errno, "open the sandbox %s", sb.name);
 	sb.dir_fd = dir;
 
-	int r = record(store, &sb, SANDBOX_NEW, err);
+	int r = space_begin(store, &sb, o->memory ? SPACE_IN_MEMORY : SPACE_ON_DISK, err);
 
 	if (r == -EEXIST || r == -ENOENT)
 		return -EAGAIN;
@@ -199,7 +198,7 @@ static int take_up(const struct ovl_store *store, int sandboxes_fd, const struct
 		return r;
 	sb.holder = arena_strdup(a, o->holder);
 	sb.is_used = true;
-	r = record(store, &sb, SANDBOX_OLD, err);
+	r = rewrite(store, &sb, err);
 	if (r == 0)
 		r = space_attach(store, &sb, SANDBOX_OLD, a, err);
 	if (r < 0) {

@@ -35,7 +35,7 @@ static int remove_all(int dir_fd, struct error *err)
 
 int sandbox_discard(int sandboxes_fd, const struct ovl_sandbox *sb, struct error *err)
 {
-	int r = space_detach(sb, err);
+	int r = space_forget(sb, err);
 
 	if (r == 0)
 		r = remove_all(sb->dir_fd, err);
@@ -222,8 +222,10 @@ static int sweep_one(const struct ovl_store *store, int sandboxes_fd, const char
 		return sandbox_discard(sandboxes_fd, &sb, err);
 	if (r < 0 || sb.is_used)
 		return r;
-	r = space_detach(&sb, err);
-	return r < 0 || sb.keep ? r : store_move_away(store, sandboxes_fd, name, err);
+	if (sb.keep)
+		return space_detach(&sb, err);
+	r = space_forget(&sb, err);
+	return r < 0 ? r : store_move_away(store, sandboxes_fd, name, err);
 }
 
 int sandboxes_sweep(const struct ovl_store *store, struct arena *a, struct error *err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* room - a directory of its own for each test of the overlay room */
+/* room - a directory of its own for each test of the overlay room, in /tmp or where OVERLAY_ROOM says */
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -19,7 +19,9 @@ static int room_fd;
 
 __attribute__((unused)) static void room_make(void)
 {
-	snprintf(room_path, sizeof(room_path), "/tmp/overlay-unit-XXXXXX");
+	const char *dir = getenv("OVERLAY_ROOM");
+
+	snprintf(room_path, sizeof(room_path), "%s/overlay-unit-XXXXXX", dir ? dir : "/tmp");
 	cr_assert_not_null(mkdtemp(room_path));
 	room_fd = open(room_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cr_assert_geq(room_fd, 0);
