@@ -103,8 +103,8 @@ struct vm_fs_options {
 	 * Most nodes the guest may hold (0: 262,144; about 200 bytes each), most of them
 	 * that are held open (0: 8,192 or half of RLIMIT_NOFILE; each keeps an inode of
 	 * the host in memory, some 2 KiB that are charged to the VMM's cgroup), and
-	 * directories open at once (0: 1,024). Further ones give ENFILE to the guest,
-	 * but for files that can be found again by name: those are closed and reopened.
+	 * directories open at once (0: 1,024). Beyond max_fds, those are closed that can be
+	 * found again by name; beyond the others the guest gets ENFILE.
 	 */
 	uint32_t max_nodes;
 	uint32_t max_fds;
@@ -139,7 +139,7 @@ void vm_fs_reset(struct vm_fs *fs);
  * keeps CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_SETFCAP, all in its
  * user namespace; it should have no supplementary groups. It calls, besides futex and
  * memory management:
- *   openat statx close dup3 preadv pwritev2 getdents64 lseek ftruncate truncate fallocate
+ *   openat statx fstat close dup3 preadv pwritev2 getdents64 lseek ftruncate fallocate
  *   copy_file_range fsync fdatasync syncfs fstatfs readlinkat mkdirat mknodat symlinkat
  *   linkat unlinkat renameat2 fchownat fchmodat utimensat getxattr setxattr listxattr
  *   removexattr setresuid setresgid capset umask
