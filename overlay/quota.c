@@ -14,6 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_quotactl_fd
+#define SYS_quotactl_fd 443 /* on every architecture; musl 1.2.3 does not have it */
+#endif
+
 /* Ids of people and other programs are small numbers: /etc/projid, Docker and Kubernetes count from 1 or so. */
 #define FIRST_PROJECT 0x40000000u
 #define MOST_TRIES 1000

@@ -165,11 +165,13 @@ static bool has_file_system(const struct ovl_sandbox *sb)
 	return sb->kind == OVL_SANDBOX_IMAGE || sb->kind == OVL_SANDBOX_MEMORY;
 }
 
+/* Ours is a file system of its own, so its device is another. */
 static bool is_mounted(int dir_fd)
 {
-	struct statx stx;
+	struct stat dir, fs;
 
-	return statx(dir_fd, OVL_FS, AT_SYMLINK_NOFOLLOW, 0, &stx) == 0 && (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	return fstat(dir_fd, &dir) == 0 && fstatat(dir_fd, OVL_FS, &fs, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       dir.st_dev != fs.st_dev;
 }
 
 static int set_size(int fs_fd, const char *key, uint64_t n)
@@ -275,7 +277,7 @@ int space_detach(const struct ovl_sandbox *sb, struct error *err)
 
 	/* Lazily: whoever still has a file of it open keeps it until then, and nobody finds it any more. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/" OVL_FS, sb->dir_fd);
-	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) /* path-ok: below our descriptor */
 		;
 	if ((errno != EINVAL && errno != ENOENT) || is_mounted(sb->dir_fd))
 		return error_set(err, errno, "unmount the file system of the sandbox %s", sb->name);
