@@ -18,14 +18,13 @@
 
 static void parse_root(struct reader *rd, const struct json *doc, struct spec_root *root)
 {
-	if (!rd_need(rd, doc, "root"))
-		return;
-
+	/* Its place is known only to who knows whether the files come from somewhere else. */
 	const struct json *obj = rd_object(rd, doc, "root");
 
 	if (!obj)
 		return;
-	rd_need_text(rd, obj, "path", &root->path);
+	if (rd_get(obj, "path"))
+		rd_need_text(rd, obj, "path", &root->path);
 	rd_bool(rd, obj, "readonly", &root->readonly);
 }
 

@@ -49,7 +49,7 @@ struct spec_idmaps {
 };
 
 struct spec_root { /* c Root */
-	const char *path;
+	const char *path; /* NULL when absent: whether it may be is not for the config to say */
 	bool readonly;
 };
 
@@ -489,6 +489,12 @@ struct spec_features_seccomp {
 void spec_write_features(struct buf *out, const struct spec_features_seccomp *seccomp,
 			 const char *version, const char *commit, const char *libseccomp_version);
 
+/* The writable layer of a root that is made of layers. */
+struct spec_sandbox {
+	const char *store, *name, *kind;
+	bool keep;
+};
+
 /* The state document (runtime.md State), as `state` prints it, hooks read it and seccomp listeners get it. */
 struct spec_state {
 	const char *id, *status, *bundle;
@@ -497,5 +503,7 @@ struct spec_state {
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
 	const char *cpu_group; /* NULL: left out */
+	const char *image;     /* likewise: what the root is made of */
+	const struct spec_sandbox *sandbox;
 };
 void spec_write_state(struct json_w *w, const char *name, const struct spec_state *state);

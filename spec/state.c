@@ -10,6 +10,16 @@ static void write_optional(struct json_w *w, const char *name, const char *value
 		json_w_str(w, name, value);
 }
 
+static void write_sandbox(struct json_w *w, const struct spec_sandbox *sandbox)
+{
+	json_w_open(w, "sandbox", '{');
+	json_w_str(w, "store", sandbox->store);
+	json_w_str(w, "name", sandbox->name);
+	json_w_str(w, "kind", sandbox->kind);
+	json_w_bool(w, "keep", sandbox->keep);
+	json_w_close(w, '}');
+}
+
 void spec_write_state(struct json_w *w, const char *name, const struct spec_state *state)
 {
 	json_w_open(w, name, '{');
@@ -30,5 +40,8 @@ void spec_write_state(struct json_w *w, const char *name, const struct spec_stat
 	}
 	write_optional(w, "owner", state->owner);
 	write_optional(w, "cpuGroup", state->cpu_group);
+	write_optional(w, "image", state->image);
+	if (state->sandbox)
+		write_sandbox(w, state->sandbox);
 	json_w_close(w, '}');
 }
