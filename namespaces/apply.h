@@ -112,6 +112,7 @@ int ns_prepare_time(struct ns_plan *plan, struct error *err);
 int ns_make_own_time(const struct ns_plan *plan, struct error *err);
 
 /* join.c (parent) */
+/* Once, however often it is called. */
 int ns_open_paths(struct ns_plan *plan, struct error *err);
 bool ns_joins_pid(const struct ns_plan *plan);
 /* For the children of who calls it. */

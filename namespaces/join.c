@@ -102,6 +102,9 @@ static int check_shared(const struct ns_plan *plan, struct error *err)
 
 int ns_open_paths(struct ns_plan *plan, struct error *err)
 {
+	if (plan->paths_are_open)
+		return 0;
+	plan->paths_are_open = true;
 	for (int k = 0; k < SPEC_NAMESPACES; k++) {
 		int r = plan->ns[k].path ? open_one(&plan->ns[k], k, err) : 0;
 

@@ -48,18 +48,23 @@
 
 struct ns_plan;
 
-/* A mount the runtime adds to those of the config, after them (the notify socket). */
+/*
+ * A mount the runtime adds to those of the config, after them: the notify socket, an image beside the root,
+ * a volume. source_fd is read by ns_prepare(), so it may be opened after the plan.
+ */
 struct ns_extra_mount {
-	int source_fd;            /* O_PATH in the host's mount namespace; read by ns_prepare(), so it may be opened after the plan */
+	int source_fd;            /* O_PATH in the host's mount namespace: cloned; or a detached mount: attached as it is */
+	bool is_detached;
 	const char *destination;  /* container path */
-	uint64_t attr_set;        /* MOUNT_ATTR_* */
+	uint64_t attr_set;        /* MOUNT_ATTR_*; not of a detached one */
+	const struct spec_mount *bind; /* as one of the config's instead of all the above, source absolute; or NULL */
 };
 
 struct ns_options {
 	const char *id;      /* for messages */
 	const char *bundle;  /* absolute; relative sources and root.path start here */
 	bool no_pivot;       /* MS_MOVE-like attach over "/" and chroot instead of pivot_root */
-	int root_mount_fd;   /* a detached mount to use as the root (a sandbox layer), or -1: bind root.path */
+	bool root_is_given;  /* the root is a detached mount that ns_set_root() brings; root.path may be absent or missing */
 	const struct ns_extra_mount *extra_mounts;
 	size_t n_extra_mounts;
 	const struct log *log;
@@ -90,6 +95,15 @@ bool ns_needs_maps(const struct ns_plan *plan);
  * second clone; the first uses none. ns_join() is called in the first child only.
  */
 bool ns_needs_second_clone(const struct ns_plan *plan);
+
+/* The mount to use as the root, borrowed until the clone. With root_is_given, before ns_prepare(). */
+void ns_set_root(struct ns_plan *plan, int mount_fd);
+
+/*
+ * The user namespace whose maps the container's mounts are to have: the joined one, or one with the maps of
+ * the new one, which does not exist yet. Borrowed; -1: the container has none of its own. Before ns_prepare(), too.
+ */
+int ns_idmap_fd(struct ns_plan *plan, int *ret_fd, struct error *err);
 
 int ns_prepare(struct ns_plan *plan, struct error *err);
 int ns_write_maps(const struct ns_plan *plan, pid_t pid, struct error *err);

@@ -126,7 +126,8 @@ int ns_drop_host_procfs(struct ns_plan *plan, struct error *err)
 
 		const char *point = host_procfs_of(line);
 
-		if (point && !path_is_below(point, plan->root_path))
+		/* A root that covers "/" is not to be found by a path yet: whatever has one is the host's. */
+		if (point && (plan->covers_slash || !path_is_below(point, plan->root_path)))
 			r = drop(point, err);
 	}
 	return r;

@@ -48,6 +48,8 @@ static int cover_root(struct ns_plan *plan, struct error *err)
 
 	if (r < 0)
 		return r;
+	if (plan->covers_slash) /* a mount cannot be moved onto itself */
+		return chroot(".") < 0 ? error_set(err, errno, "chroot to the root") : 0;
 
 	auto_close int slash = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 

@@ -80,7 +80,23 @@ static int plan_root(struct ns_plan *plan, struct error *err)
 	const char *path = plan->spec->root.path;
 	char clean[PATH_MAX];
 
-	if (!path || !*path) {
+	if (plan->root_is_given && !plan->ns[SPEC_NS_MOUNT].listed) {
+		error_rule(err, EINVAL,
+			   "a root made of layers needs a mount namespace: without one it would be "
+			   "mounted on the host");
+		error_at(err, "/linux/namespaces");
+		return -EINVAL;
+	}
+	if (!path && plan->root_is_given) { /* nothing to be seen at: it covers "/" until the pivot */
+		plan->root_path = "/";
+		return plan_propagation(plan, err);
+	}
+	if (!path) {
+		error_rule(err, EINVAL, "root.path is missing");
+		error_at(err, "/root");
+		return -EINVAL;
+	}
+	if (!*path) {
 		error_rule(err, EINVAL, "root.path is empty");
 		error_at(err, "/root/path");
 		return -EINVAL;
@@ -114,7 +130,9 @@ int ns_plan_make(const struct spec *spec, const struct ns_options *opt, struct a
 		.id = opt->id,
 		.bundle = opt->bundle,
 		.no_pivot = opt->no_pivot,
-		.root_mount_fd = opt->root_mount_fd,
+		.root_is_given = opt->root_is_given,
+		.root_mount_fd = -1,
+		.idmap_fd = -1,
 		.proc = -1,
 		.dev = -1,
 		.devpts = -1,
@@ -179,6 +197,11 @@ bool ns_needs_second_clone(const struct ns_plan *plan)
 		if (k != SPEC_NS_PID && ns_is_own(plan, k) && !ns_is_new(plan, k))
 			return true;
 	return false;
+}
+
+void ns_set_root(struct ns_plan *plan, int mount_fd)
+{
+	plan->root_mount_fd = mount_fd;
 }
 
 int ns_root_fd(const struct ns_plan *plan)

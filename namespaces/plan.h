@@ -77,7 +77,7 @@ struct ns_mount {
 	size_t n_prop;
 	enum ns_idmap idmap;
 	const struct spec_idmaps *uid_maps, *gid_maps; /* of the idmap; NULL: those of the user namespace */
-	const struct ns_extra_mount *extra; /* a mount the runtime adds, or NULL; borrowed */
+	const struct ns_extra_mount *extra; /* a mount the runtime adds by descriptor, or NULL; borrowed */
 
 	/* state */
 	int tree_fd; /* detached source, opened by ns_prepare() */
@@ -121,9 +121,9 @@ struct ns_plan {
 	bool no_pivot;
 	bool keep_host_peers;  /* rootfsPropagation is shared: volumes stay peers of the host's */
 	bool root_follows_host; /* it is slave */
+	bool root_is_given;    /* by ns_set_root() */
 	bool has_root_prop;
 	struct ns_propagation root_prop; /* set on the root at the end */
-	int root_mount_fd;
 
 	struct ns_mount *mounts;
 	size_t n_mounts;
@@ -138,7 +138,11 @@ struct ns_plan {
 	size_t n_masked, n_readonly;
 
 	/* state */
+	int root_mount_fd;   /* of ns_set_root() */
+	int idmap_fd;        /* of ns_idmap_fd(), once it was asked for a new one */
+	bool paths_are_open; /* ns_open_paths() has run */
 	int root_fd;
+	bool covers_slash;   /* the root is attached over "/": its own directory is missing or not to be reached */
 	int host_root_fd;    /* only with keep_host_peers */
 	int procfs_fd;
 	int root_tree_fd;    /* opened by ns_prepare() for a child that could not */

@@ -193,12 +193,12 @@ static void note_special(struct ns_plan *plan, int i)
 		plan->devpts = is_type(m, "devpts") ? i : -1;
 }
 
-static int plan_one(struct ns_plan *plan, size_t i, struct error *err)
+/* index: in mounts[] of the config; -1: not one of these. */
+static int plan_one(struct ns_plan *plan, size_t i, const struct spec_mount *from, int index, struct error *err)
 {
-	const struct spec_mount *from = &plan->spec->mounts[i];
 	struct ns_mount *m = &plan->mounts[i];
 
-	*m = (struct ns_mount){ .index = (int)i, .tree_fd = -1, .fd = -1 };
+	*m = (struct ns_mount){ .index = index, .tree_fd = -1, .fd = -1 };
 	if (!from->destination || !*from->destination)
 		return error_rule(err, EINVAL, "destination is empty");
 
@@ -229,6 +229,12 @@ static int plan_extra(struct ns_plan *plan, size_t i, const struct ns_extra_moun
 {
 	struct ns_mount *m = &plan->mounts[i];
 
+	if (from->bind) {
+		int r = plan_one(plan, i, from->bind, -1, err);
+
+		return r < 0 ? error_wrap(err, r, "cannot mount volume %s on %s", from->bind->source,
+					  from->bind->destination) : 0;
+	}
 	*m = (struct ns_mount){
 		.kind = NS_MOUNT_BIND,
 		.index = -1,
@@ -238,7 +244,10 @@ static int plan_extra(struct ns_plan *plan, size_t i, const struct ns_extra_moun
 		.tree_fd = -1,
 		.fd = -1,
 	};
-	return ns_place_find(plan, i, from->destination, &m->place, err);
+
+	int r = ns_place_find(plan, i, from->destination, &m->place, err);
+
+	return r < 0 ? r : check_destination(m, err);
 }
 
 int ns_plan_mounts(struct ns_plan *plan, const struct ns_options *opt, struct error *err)
@@ -254,7 +263,7 @@ int ns_plan_mounts(struct ns_plan *plan, const struct ns_options *opt, struct er
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < n; i++) {
-		int r = plan_one(plan, i, err);
+		int r = plan_one(plan, i, &plan->spec->mounts[i], (int)i, err);
 
 		if (r < 0) {
 			error_at(err, "/mounts/%zu", i);

@@ -200,7 +200,8 @@ int ns_plan_options(struct ns_plan *plan, const struct spec_mount *from, struct 
 		else if (!set_bind_extra(m, name))
 			r = apply_option(plan, m, name, spec_mount_option(name), err);
 		if (r < 0) {
-			error_at(err, "/mounts/%d/options/%zu", m->index, i);
+			if (m->index >= 0)
+				error_at(err, "/mounts/%d/options/%zu", m->index, i);
 			return r;
 		}
 	}

@@ -17,29 +17,58 @@
 #include "namespaces/sys.h"
 #include "spec/base/auto.h"
 
-/* The user namespace whose maps an id-mapped mount gets: a descriptor of our own, or -1 for none. */
-static int open_idmap(const struct ns_plan *plan, const struct ns_mount *m, struct error *err)
+int ns_idmap_fd(struct ns_plan *plan, int *ret_fd, struct error *err)
 {
 	const struct spec_linux *linux_ = &plan->spec->linux_;
-	const struct ns_entry *ns = &plan->ns[SPEC_NS_USER];
+	int r = ns_open_paths(plan, err);
+
+	*ret_fd = -1;
+	if (r < 0 || !ns_is_own(plan, SPEC_NS_USER))
+		return r;
+	if (plan->ns[SPEC_NS_USER].path) {
+		*ret_fd = plan->ns[SPEC_NS_USER].fd;
+		return 0;
+	}
+	/* The container's own does not exist yet; one with the same maps does as well. */
+	if (plan->idmap_fd < 0)
+		plan->idmap_fd = r = ns_userns_of_maps(&linux_->uid_maps, &linux_->gid_maps, err);
+	*ret_fd = plan->idmap_fd;
+	return r < 0 ? r : 0;
+}
+
+/* The user namespace whose maps an id-mapped mount gets: a descriptor of our own, or -1 for none. */
+static int open_idmap(struct ns_plan *plan, const struct ns_mount *m, struct error *err)
+{
+	int fd;
 
 	if (m->idmap == NS_IDMAP_NONE)
 		return -1;
 	if (m->uid_maps)
 		return ns_userns_of_maps(m->uid_maps, m->gid_maps, err);
-	if (ns->path) {
-		int fd = fcntl(ns->fd, F_DUPFD_CLOEXEC, 3);
 
-		return fd < 0 ? error_set(err, errno, "dup the user namespace") : fd;
-	}
-	/* The container's own does not exist yet; one with the same maps does as well. */
-	return ns_userns_of_maps(&linux_->uid_maps, &linux_->gid_maps, err);
+	int r = ns_idmap_fd(plan, &fd, err);
+
+	if (r < 0 || fd < 0)
+		return r < 0 ? r : error_rule(err, EINVAL, "the user namespace to take id maps from is the host's");
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? error_set(err, errno, "dup the user namespace") : fd;
+}
+
+/*
+ * Of a volume of the command line that is to be shared: what the container mounts there shall show up on
+ * the host, so it is cloned before the host's mounts become masters of ours.
+ */
+static bool is_shared_volume(const struct ns_mount *m)
+{
+	return m->index < 0 && m->n_prop > 0 && m->prop[m->n_prop - 1].type == MS_SHARED;
 }
 
 static bool needs_early_source(const struct ns_plan *plan, const struct ns_mount *m)
 {
 	if (m->kind != NS_MOUNT_BIND)
 		return false;
+	if (is_shared_volume(m))
+		return true;
 	return m->extra || m->idmap != NS_IDMAP_NONE || ns_is_own(plan, SPEC_NS_USER);
 }
 
@@ -70,6 +99,10 @@ static int prepare_sources(struct ns_plan *plan, struct error *err)
 		}
 		if (m->link || !needs_early_source(plan, m))
 			continue;
+		if (m->extra && m->extra->is_detached) {
+			m->tree_fd = m->extra->source_fd;
+			continue;
+		}
 
 		auto_close int userns = open_idmap(plan, m, err);
 
@@ -100,7 +133,7 @@ int ns_prepare(struct ns_plan *plan, struct error *err)
 	if (r == 0)
 		r = ns_check_joined_maps(plan, err);
 	if (r == 0 && ns_is_own(plan, SPEC_NS_USER) && ns_is_own(plan, SPEC_NS_MOUNT) &&
-	    plan->root_mount_fd < 0)
+	    !plan->root_is_given)
 		r = ns_open_root(plan, err);
 	if (r == 0)
 		r = prepare_sources(plan, err);

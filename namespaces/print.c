@@ -73,7 +73,7 @@ static void print_mount(const struct ns_mount *m, struct buf *out)
 		buf_printf(out, "%s %s on %s", verb,
 			   m->kind != NS_MOUNT_BIND ? m->type
 			   : m->source		    ? m->source
-						    : "(a descriptor)",
+						    : m->extra->is_detached ? "(a mount)" : "(a descriptor)",
 			   m->place.path);
 	print_attr(out, &first, "", &m->attr);
 	print_attr(out, &first, "r", &m->rec_attr);
@@ -162,7 +162,7 @@ static void print_end(const struct ns_plan *plan, struct buf *out)
 void ns_plan_print(const struct ns_plan *plan, struct buf *out)
 {
 	print_namespaces(plan, out);
-	buf_printf(out, "root %s%s", plan->root_mount_fd >= 0 ? "given as a mount for " : "",
+	buf_printf(out, "root %s%s", plan->root_is_given ? "given as a mount for " : "",
 		   plan->root_path);
 	if (plan->has_root_prop)
 		print_propagation(out, &plan->root_prop);

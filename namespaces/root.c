@@ -142,6 +142,7 @@ int ns_mount_root(struct ns_plan *plan, struct error *err)
 		plan->root_fd = TAKE_FD(dir);
 		return 0;
 	}
+	plan->covers_slash = dir < 0 || strcmp(plan->root_path, "/") == 0;
 	if (dir < 0)
 		dir = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)

@@ -38,6 +38,7 @@ struct box {
 	struct error err;
 	struct ns_options opt;
 	int status;        /* of the container's process */
+	int root_mount;    /* with opt.root_is_given */
 	void (*before)(struct ns_plan *plan);  /* between ns_build_root() and ns_enter_root() */
 	void (*on_host)(struct box *box);      /* in the child's mount namespace, before the root is built */
 };
@@ -89,7 +90,7 @@ static inline void box_make(struct box *box)
 	cr_assert_eq(chmod(box->dir, 0755), 0);
 	snprintf(path, sizeof(path), "%s/rootfs", box->dir);
 	cr_assert_eq(mkdir(path, 0755), 0);
-	box->opt = (struct ns_options){ .id = "box", .bundle = box->dir, .root_mount_fd = -1 };
+	box->opt = (struct ns_options){ .id = "box", .bundle = box->dir };
 }
 
 static inline void box_path(const struct box *box, const char *name, char path[256])
@@ -205,6 +206,13 @@ static inline _Noreturn void box_child(struct box *box, struct ns_plan *plan, in
 	_exit(0);
 }
 
+static inline int box_prepare(struct box *box, struct ns_plan *plan)
+{
+	if (box->opt.root_is_given)
+		ns_set_root(plan, box->root_mount);
+	return ns_prepare(plan, &box->err);
+}
+
 static inline int box_parent(struct box *box, struct ns_plan *plan, void (*inside)(void))
 {
 	int out[2], errors[2], go[2];
@@ -271,7 +279,7 @@ static inline int box_run(struct box *box, const char *config, void (*inside)(vo
 	int r = box_plan(box, config, &arena, NULL, &plan);
 
 	if (r == 0)
-		r = ns_prepare(plan, &box->err);
+		r = box_prepare(box, plan);
 	if (r == 0)
 		r = box_parent(box, plan, inside);
 	if (r < 0)

@@ -268,11 +268,33 @@ Test(ns_cover, a_mount_can_be_the_root)
 	box_need_root();
 	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
 	cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
-	box.opt.root_mount_fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	box.opt.root_is_given = true;
+	box.root_mount = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	box_ok(&box, box_run(&box, config(PROC, NS_PLAIN), look_at_root));
 	box_has(&box, " / / rw,relatime - tmpfs none rw");
-	close(box.opt.root_mount_fd);
+	close(box.root_mount);
 	close(fs);
+}
+
+/* No directory to be seen at: it covers "/" of the namespace, whichever way it is entered. */
+Test(ns_cover, a_mount_is_the_root_without_a_path)
+{
+	static const char json[] = "{\"ociVersion\":\"1.2.0\",\"mounts\":[" PROC "],\"linux\":{" NS_PLAIN "}}";
+
+	box_need_root();
+	for (int no_pivot = 0; no_pivot < 2; no_pivot++) {
+		int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+		cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
+		box.opt.root_is_given = true;
+		box.opt.no_pivot = no_pivot;
+		box.root_mount = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+		box_ok(&box, box_run(&box, json, look_at_root));
+		box_has(&box, " / / rw,relatime - tmpfs none rw");
+		box_has(&box, "cwd /\n");
+		close(box.root_mount);
+		close(fs);
+	}
 }
 
 static void show_sysctl(void)

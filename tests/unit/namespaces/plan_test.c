@@ -20,7 +20,7 @@ struct planned {
 
 static void plan(struct planned *p, const char *json, struct ns_options *opt)
 {
-	struct ns_options none = { .id = "t", .bundle = "/bundle", .root_mount_fd = -1 };
+	struct ns_options none = { .id = "t", .bundle = "/bundle" };
 	struct spec *spec;
 
 	memset(p, 0, sizeof(*p));
@@ -396,7 +396,7 @@ Test(ns_plan, propagation_of_the_root)
 
 	struct planned p;
 	struct ns_options opt = {
-		.id = "t", .bundle = "/b", .root_mount_fd = -1, .no_pivot = true
+		.id = "t", .bundle = "/b", .no_pivot = true
 	};
 
 	plan(&p, config("", NS_PLAIN ",\"rootfsPropagation\":\"rprivate\""), &opt);
@@ -409,6 +409,54 @@ Test(ns_plan, propagation_of_the_root)
 	drop(&p);
 	plan(&p, config("", NS_PLAIN ",\"rootfsPropagation\":\"rslave\""), &opt);
 	cr_expect_eq(p.r, 0, "%s", p.line);
+	drop(&p);
+}
+
+static struct ns_extra_mount volume_of(struct spec_mount *m)
+{
+	return (struct ns_extra_mount){ .source_fd = -1, .destination = m->destination, .bind = m };
+}
+
+Test(ns_plan, a_volume_is_a_bind_after_those_of_the_config)
+{
+	char *options[] = { "rbind", "rro", "rslave" };
+	struct spec_mount m = {
+		.destination = "/data", .source = "/srv/x", .type = "bind", .options = { options, 3 }
+	};
+	struct ns_extra_mount extra[] = { { .is_detached = true, .destination = "/img" }, volume_of(&m) };
+	struct ns_options opt = { .id = "t", .bundle = "/b", .extra_mounts = extra, .n_extra_mounts = 2 };
+	struct planned p;
+
+	plan(&p, config(PROC, NS_PLAIN), &opt);
+	cr_assert_eq(p.r, 0, "%s", p.line);
+	cr_expect(strstr(p.text.data, "[/mounts/0]\nbind (a mount) on /img\nrbind /srv/x on /data (rro) rslave\n"),
+		  "%s", p.text.data);
+	drop(&p);
+
+	options[1] = "idmap=nonsense";
+	plan(&p, config(PROC, NS_PLAIN), &opt);
+	cr_expect_eq(p.r, -EINVAL);
+	cr_expect(strstr(p.line, "cannot mount volume /srv/x on /data"), "%s", p.line);
+	cr_expect_str_empty(p.err.at, "not a member of the config");
+	drop(&p);
+}
+
+Test(ns_plan, a_root_that_is_given_needs_no_path_but_a_mount_namespace)
+{
+	struct ns_options opt = { .id = "t", .bundle = "/b", .root_is_given = true };
+	struct planned p;
+
+	plan(&p, "{\"ociVersion\":\"1.2.0\",\"linux\":{" NS_PLAIN "}}", &opt);
+	cr_expect_eq(p.r, 0, "%s", p.line);
+	drop(&p);
+	plan(&p, "{\"ociVersion\":\"1.2.0\",\"root\":{\"readonly\":true},\"linux\":{" NS_PLAIN "}}", NULL);
+	cr_expect_eq(p.r, -EINVAL);
+	cr_expect_str_eq(p.line, "root.path is missing");
+	cr_expect_str_eq(p.err.at, "/root");
+	drop(&p);
+	plan(&p, config("", "\"namespaces\":[{\"type\":\"pid\"}]"), &opt);
+	cr_expect_eq(p.r, -EINVAL);
+	cr_expect_str_eq(p.err.at, "/linux/namespaces");
 	drop(&p);
 }
 
