@@ -158,6 +158,8 @@ static const char *absolute_rootfs(const struct build *b)
 	char clean[PATH_MAX];
 	const char *root = b->spec->root.path;
 
+	if (!root || b->storage.has_root) /* the root is to be seen nowhere on the host */
+		return "";
 	snprintf(path, sizeof(path), "%s/%s", root[0] == '/' ? "" : b->bundle, root);
 	return arena_strdup(b->arena, path_clean(path, clean, sizeof(clean)) < 0 ? root : clean);
 }
@@ -199,10 +201,13 @@ int build_plan(struct build *b, struct error *err)
 		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
 	if (r == 0)
 		r = guard_if_shared(b->ctx, b->spec, b->preserve_fds, err);
+	if (r == 0)
+		r = storage_plan(b, err);
 	if (r < 0)
 		return r;
 
 	b->state = (struct rt_state){
+		.sandbox = b->state.sandbox,
 		.id = b->opt->id,
 		.bundle = b->bundle,
 		.rootfs = absolute_rootfs(b),
@@ -227,9 +232,9 @@ int build_plan(struct build *b, struct error *err)
 			.id = b->opt->id,
 			.bundle = b->bundle,
 			.no_pivot = b->opt->no_pivot,
-			.root_mount_fd = -1,
-			.extra_mounts = &b->notify_mount,
-			.n_extra_mounts = b->state.has_notify ? 1 : 0,
+			.root_is_given = b->storage.has_root,
+			.extra_mounts = b->extra_mounts,
+			.n_extra_mounts = b->n_extra_mounts,
 			.log = b->ctx->log,
 		};
 
@@ -264,6 +269,8 @@ int build_reserve(struct build *b, struct error *err)
 
 	if (r == 0)
 		r = state_note_config(b->state_dir, b->spec, err);
+	if (r == 0)
+		r = storage_note(b, err);
 	if (r == 0 && b->state.has_notify)
 		r = notify_make_dir(b, err);
 	return r < 0 ? error_wrap(err, r, "cannot write the container's state") : 0;
@@ -293,6 +300,8 @@ int build_clone(struct build *b, struct error *err)
 	int r = cgroup_make(b, err);
 
 	if (r == 0)
+		r = storage_make(b, err);
+	if (r == 0)
 		r = ns_prepare(b->ns, err);
 	if (r < 0)
 		return r;
@@ -305,6 +314,7 @@ int build_clone(struct build *b, struct error *err)
 	if (r == 0)
 		r = launch_clone(l, build_init_child, b, err);
 	if (r == 0) {
+		storage_give(b);
 		b->state.pid = l->pid;
 		b->state.ns_kinds = ns_kinds(b->ns);
 		r = ns_restore_parent(b->ns, err);
@@ -489,6 +499,7 @@ void build_undo(struct build *b)
 	cgroup_unmake(b);
 	if (!b->reserved)
 		return;
+	storage_undo(b);
 	run_hooks(b, SPEC_HOOK_POSTSTOP, RT_STOPPED, NULL);
 	if (state_remove(b->ctx, b->state_dir, b->opt->id, &err) < 0) {
 		error_line(&err, line, sizeof(line));

@@ -6,12 +6,12 @@
  *
  *	build_plan()      reads and checks the config, makes all plans; no side effect
  *	build_reserve()   state directory, notes
- *	build_clone()     cgroup, stub, clone; device program, id maps, network devices
+ *	build_clone()     cgroup, sandbox, stub, clone; device program, id maps, network devices
  *	build_supervise() stages, hooks, console, until the stub runs
  *	build_finish()    rlimits, verification, state.json, pid file
  *
  * Whatever fails in between, build_undo() takes everything back. Whenever this
- * process is killed instead, the noted cgroup is enough for `delete --force`.
+ * process is killed instead, what is noted of cgroup and sandbox is enough for `delete --force`.
  */
 
 #include <limits.h>
@@ -24,6 +24,7 @@
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 #include "runtime/state.h"
+#include "runtime/storage.h"
 
 struct build {
 	const struct rt_context *ctx;
@@ -52,7 +53,9 @@ struct build {
 	int state_dir;
 	bool reserved;
 	int notify_dir_fd;          /* O_PATH of the notify directory, or -1 */
-	struct ns_extra_mount notify_mount;
+	struct storage storage;
+	struct ns_extra_mount *extra_mounts; /* of the runtime, after those of the config */
+	size_t n_extra_mounts;
 	struct rt_state state;
 	struct launch launch;
 	int console_master;         /* received from the child, or -1 */
@@ -62,7 +65,7 @@ struct build {
 #define BUILD_INIT \
 	{ .launch = LAUNCH_INIT, .cgroup_fd = -1, .state_dir = -1, .notify_dir_fd = -1, \
 	  .console_master = -1, .child_stdio = { -1, -1, -1 }, .host = { .root_fd = -1 }, \
-	  .unit = CGROUP_UNIT_INIT, .group_lock = -1 }
+	  .unit = CGROUP_UNIT_INIT, .group_lock = -1, .storage = STORAGE_INIT }
 
 int build_plan(struct build *b, struct error *err);
 int build_reserve(struct build *b, struct error *err);

@@ -19,6 +19,7 @@
 #include "runtime/oom_record.h"
 #include "runtime/residual.h"
 #include "runtime/shared.h"
+#include "runtime/storage.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
@@ -102,6 +103,9 @@ int destroy_container(const struct destroy *d, struct error *err)
 	if (r < 0)
 		return error_wrap(err, r, "cannot remove cgroup %s", d->cgroup);
 	remove_residuals(d);
+	r = storage_end(d->state->sandbox, d->state_dir, d->state->id, err);
+	if (r < 0)
+		return r;
 	if (d->state->has_hooks || d->hooks)
 		run_poststop(d);
 	return state_remove(d->ctx, d->state_dir, d->state->id, err);
@@ -196,6 +200,8 @@ static int delete_remnant(struct destroy *d, enum rt_delete_mode mode, struct er
 
 	int r = kill_all(d, err);
 
+	if (r == 0)
+		r = storage_end_noted(d->ctx, d->state_dir, d->state->id, err);
 	if (r == 0)
 		r = destroy_container(d, err);
 	if (r == 0 && mode != RT_DELETE_FORCE)

@@ -17,6 +17,26 @@
 #include "runtime/state.h"
 #include "spec/base/auto.h"
 
+static const struct rt_sandbox *has_sandbox(const struct rt_state *state)
+{
+	return state->sandbox && state->sandbox->name ? state->sandbox : NULL;
+}
+
+void rt_show_sandbox(const struct rt_sandbox *sandbox, struct spec_sandbox *space, struct spec_state *doc)
+{
+	if (!sandbox)
+		return;
+	*space = (struct spec_sandbox){
+		.store = sandbox->store,
+		.name = sandbox->name,
+		.kind = sandbox->kind ?: "directory",
+		.keep = sandbox->keep,
+	};
+	doc->rootfs = NULL; /* no directory of the host is the root */
+	doc->image = sandbox->image;
+	doc->sandbox = space;
+}
+
 /* A stopped container says how its memory ended it, if it did. */
 static void write_state(const struct spec_state *doc, const struct rt_oom *oom, struct buf *out)
 {
@@ -45,10 +65,12 @@ int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, stru
 	enum rt_status status = state_status(ctx, -1, &state);
 	struct spec_state doc;
 	struct rt_oom oom;
+	struct spec_sandbox sandbox;
 	char group[PATH_MAX];
 
 	state_document(&state, status, &doc);
 	doc.rootfs = state.rootfs;
+	rt_show_sandbox(has_sandbox(&state), &sandbox, &doc);
 	doc.created = state.created;
 	doc.owner = "";
 	doc.cpu_group = group_of(ctx, state.cgroup, group, sizeof(group));
@@ -72,6 +94,7 @@ static void summarise(const struct rt_context *ctx, int dir_fd, const struct rt_
 		.created = state->created,
 		.cgroup = state->cgroup,
 		.cpu_group = group ? arena_strdup(a, group) : "",
+		.sandbox = has_sandbox(state),
 		.isolation = state->is_vm ? "vm" : "process",
 		.pid = status == RT_STOPPED || status == RT_CREATING ? 0 : state->pid,
 		.owner = fstat(dir_fd, &st) == 0 ? st.st_uid : 0,

@@ -37,7 +37,9 @@ int notify_plan(struct build *b, struct error *err)
 		n++;
 	b->extra_env[n] = arena_strdup(b->arena, "NOTIFY_SOCKET=/run/notify/notify.sock");
 	b->state.has_notify = true;
-	b->notify_mount = (struct ns_extra_mount){
+	if (!b->extra_mounts)
+		b->extra_mounts = ARENA_NEW(b->arena, struct ns_extra_mount);
+	b->extra_mounts[b->n_extra_mounts++] = (struct ns_extra_mount){
 		.source_fd = -1,
 		.destination = "/run/notify",
 		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
@@ -52,7 +54,7 @@ int notify_make_dir(struct build *b, struct error *err)
 	b->notify_dir_fd = openat(b->state_dir, STATE_NOTIFY_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (b->notify_dir_fd < 0)
 		return error_set(err, errno, "open directory %s", STATE_NOTIFY_DIR);
-	b->notify_mount.source_fd = b->notify_dir_fd;
+	b->extra_mounts[b->n_extra_mounts - 1].source_fd = b->notify_dir_fd; /* the last: notify_plan() */
 	return 0;
 }
 

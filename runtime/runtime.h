@@ -34,6 +34,7 @@ struct rt_context {
 	const char *root;         /* absolute state root, e.g. "/run/bulkhead" */
 	bool root_is_default;     /* --root was not given: a missing directory is an empty list */
 	bool systemd_cgroup;
+	const char *store;        /* directory of the image layers, absolute; NULL: OVL_STORE_DEFAULT */
 	const char *cpu_group_base; /* path of the CPU groups' base in the cgroup tree; NULL: CPG_DEFAULT_BASE */
 	enum rt_isolation isolation;
 	const struct log *log;
@@ -46,6 +47,21 @@ struct rt_context {
  * build can load none. Call it before anything has been done. 0: this build can.
  */
 int rt_need_libraries(const struct rt_context *ctx, const char *what, struct error *err);
+
+/*
+ * Where a container's files come from besides root.path: options as they were typed. NULL or 0: not given. The
+ * annotations dev.bulkhead.image, .layers (JSON array of strings or comma-separated, the topmost first), .sandbox and
+ * .sandbox-size say the same; an option and an annotation that differ are -EINVAL with both.
+ */
+struct rt_storage {
+	const char *image;         /* the root's: a name in the store */
+	char *const *layers;       /* the root's, the topmost first: directory, "sha256:HEX" or 12 to 64 hex digits; NULL-terminated */
+	const char *sandbox;       /* "keep", "discard" (the default), "memory" or "memory:SIZE" */
+	const char *sandbox_size;  /* bytes with a suffix */
+	uint32_t sandbox_inodes;
+	char *const *mount_images; /* "IMAGE:/PATH[:ro|:rw]"; NULL-terminated */
+	char *const *volumes;      /* "SOURCE:/PATH[:OPTION,…]"; NULL-terminated */
+};
 
 struct rt_create_options {
 	const char *id;
@@ -60,6 +76,7 @@ struct rt_create_options {
 	bool keep;                   /* run: do not delete after exit */
 	bool no_subreaper;
 	const char *cpu_group;       /* group to start in, "/": none; NULL: what annotation or cgroupsPath say */
+	struct rt_storage storage;
 };
 
 int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt, struct error *err);
@@ -116,16 +133,30 @@ int rt_update(const struct rt_context *ctx, const char *id, const struct spec_re
 /* Appends the pretty state document, without a trailing newline. */
 int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, struct error *err);
 
+/* What a container has in a store of image layers. */
+struct rt_sandbox {
+	const char *store;            /* directory */
+	const char *slots;            /* what is in it (runtime/storage.h) */
+	const char *name;             /* of the root's sandbox; NULL: the root is none */
+	const char *image;            /* of the root; NULL: layers without a name */
+	const char *kind;             /* "directory", "quota", "image", "memory" */
+	bool keep;
+};
+
 /* One line of `list`. */
 struct rt_summary {
 	const char *id, *status, *bundle, *rootfs, *created, *cgroup, *isolation;
 	const char *cpu_group;        /* "" outside of every group */
+	const struct rt_sandbox *sandbox; /* of the root; NULL: none */
 	pid_t pid;                    /* 0 when stopped */
 	uid_t owner;                  /* of the state directory */
 	const char *oci_version;
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
 };
+
+/* Fills in what the state document says about a sandbox, with space for it. sandbox may be NULL. */
+void rt_show_sandbox(const struct rt_sandbox *sandbox, struct spec_sandbox *space, struct spec_state *doc);
 
 /*
  * Every container below the root, sorted by id. An entry that cannot be read is

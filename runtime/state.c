@@ -26,6 +26,7 @@
 #define LOCK_STEP_MS    10
 #define ID_MAX          1024
 
+#define STATE_SANDBOX "sandbox"
 #define STATE_CGROUP_NEXT ".cgroup.next"
 
 int rt_check_id(const char *id, struct error *err)
@@ -200,6 +201,17 @@ int state_note_unit(int dir_fd, const char *unit, struct error *err)
 	return 0;
 }
 
+int state_note_sandbox(int dir_fd, const char *slots, const char *store, struct error *err)
+{
+	char text[PATH_MAX];
+
+	if ((size_t)snprintf(text, sizeof(text), "%s:%s", slots, store) >= sizeof(text))
+		return error_set(err, ENAMETOOLONG, "note the sandbox in %s in the state directory", store);
+	if (symlinkat(text, dir_fd, STATE_SANDBOX) < 0)
+		return error_set(err, errno, "note the sandbox in %s in the state directory", store);
+	return 0;
+}
+
 int state_note_other_cgroup(int dir_fd, const char *path, struct error *err)
 {
 	if ((unlinkat(dir_fd, STATE_CGROUP_NEXT, 0) < 0 && errno != ENOENT) ||
@@ -231,6 +243,23 @@ int state_noted_unit(int dir_fd, char *buf, size_t size)
 	return read_note(dir_fd, "unit", buf, size);
 }
 
+int state_noted_sandbox(int dir_fd, char *buf, size_t size, struct rt_sandbox *ret)
+{
+	int r = read_note(dir_fd, STATE_SANDBOX, buf, size);
+	char *colon = r == 0 ? strchr(buf, ':') : NULL;
+
+	if (!colon)
+		return r < 0 ? r : -EINVAL;
+	*colon = '\0';
+	*ret = (struct rt_sandbox){ .slots = buf, .store = colon + 1 };
+	return 0;
+}
+
+void state_drop_note_of_sandbox(int dir_fd)
+{
+	unlinkat(dir_fd, STATE_SANDBOX, 0);
+}
+
 int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
 {
 	auto_close int fd = openat(dir_fd, "config.json",
@@ -247,7 +276,7 @@ int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
 int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err)
 {
 	static const char *const files[] = { STATE_EXEC_FIFO, STATE_STATUS_FIFO, "config.json",
-					     ".state.json.tmp", "cgroup", "unit", STATE_CGROUP_NEXT, GROUP_RECORD,
+					     ".state.json.tmp", "cgroup", "unit", STATE_SANDBOX, STATE_CGROUP_NEXT, GROUP_RECORD,
 					     "." GROUP_RECORD ".tmp", OOM_RECORD, "." OOM_RECORD ".tmp",
 					     STATE_NOTIFY_DIR "/notify.sock" };
 	char path[PATH_MAX];

@@ -8,6 +8,7 @@
  *	<root>/<id>/cgroup      symlink whose text is the cgroup's path: written before the cgroup is made, so
  *	                        that a crash at any later moment leaves enough to find and kill everything
  *	<root>/<id>/unit        likewise the name of systemd's unit, when systemd makes the cgroup
+ *	<root>/<id>/sandbox     likewise what the container has in a store of image layers (storage.h)
  *	<root>/<id>/config.json the bundle's config as it was at create (runtime.md Lifecycle: later edits change nothing)
  *	<root>/<id>/state.json  written once, by rename, when init has been built and verified
  *	<root>/<id>/exec.fifo   present while created: start writes one byte
@@ -64,6 +65,7 @@ struct rt_state {
 	bool may_be_traced;       /* guard_may_be_traced() */
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
+	struct rt_sandbox *sandbox; /* NULL: nothing of an image store */
 	const char *resources;    /* JSON of resources changed by update, or NULL */
 	const struct rt_residual *residuals;
 	size_t n_residuals;
@@ -100,11 +102,15 @@ int state_lock_again(int dir_fd, const char *id, struct error *err);
 int state_note_cgroup(int dir_fd, const char *path, struct error *err);
 int state_note_unit(int dir_fd, const char *unit, struct error *err);
 int state_note_config(int dir_fd, const struct spec *spec, struct error *err);
+int state_note_sandbox(int dir_fd, const char *slots, const char *store, struct error *err);
 /* After a move: another note in the place of the old one, at once. */
 int state_note_other_cgroup(int dir_fd, const char *path, struct error *err);
 /* The noted cgroup path, for a container that never got a state.json. -ENOENT. */
 int state_noted_cgroup(int dir_fd, char *buf, size_t size);
 int state_noted_unit(int dir_fd, char *buf, size_t size);
+/* *ret points into buf, which holds slots first. */
+int state_noted_sandbox(int dir_fd, char *buf, size_t size, struct rt_sandbox *ret);
+void state_drop_note_of_sandbox(int dir_fd);
 
 int state_save(int dir_fd, const struct rt_state *state, struct error *err);
 

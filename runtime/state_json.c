@@ -40,6 +40,23 @@ static void write_residuals(struct json_w *w, const struct rt_state *s)
 	json_w_close(w, ']');
 }
 
+static void write_sandbox(struct json_w *w, const struct rt_sandbox *sb)
+{
+	if (!sb)
+		return;
+	json_w_open(w, "sandbox", '{');
+	json_w_str(w, "store", sb->store);
+	json_w_str(w, "slots", sb->slots);
+	if (sb->name)
+		json_w_str(w, "name", sb->name);
+	if (sb->image)
+		json_w_str(w, "image", sb->image);
+	if (sb->kind)
+		json_w_str(w, "kind", sb->kind);
+	json_w_bool(w, "keep", sb->keep);
+	json_w_close(w, '}');
+}
+
 int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 {
 	char space[4096];
@@ -80,6 +97,7 @@ int state_save(int dir_fd, const struct rt_state *s, struct error *err)
 		json_w_bool(&w, "ptrace", true);
 	write_annotations(&w, s);
 	write_residuals(&w, s);
+	write_sandbox(&w, s->sandbox);
 	if (s->resources)
 		json_w_raw(&w, "resources", s->resources, strlen(s->resources));
 	json_w_close(&w, '}');
@@ -140,6 +158,30 @@ static void read_residuals(const struct json *doc, struct arena *a, struct rt_st
 	ret->residuals = v;
 }
 
+static const char *member_or_null(const struct json *obj, const char *name)
+{
+	const char *text = member_text(obj, name);
+
+	return *text ? text : NULL;
+}
+
+static void read_sandbox(const struct json *doc, struct arena *a, struct rt_state *ret)
+{
+	const struct json *obj = json_get(doc, "sandbox");
+
+	if (!obj)
+		return;
+	ret->sandbox = ARENA_NEW(a, struct rt_sandbox);
+	*ret->sandbox = (struct rt_sandbox){
+		.store = member_text(obj, "store"),
+		.slots = member_text(obj, "slots"),
+		.name = member_or_null(obj, "name"),
+		.image = member_or_null(obj, "image"),
+		.kind = member_or_null(obj, "kind"),
+		.keep = member_flag(obj, "keep"),
+	};
+}
+
 static int parse(const char *text, size_t n, const char *id, struct arena *a, struct rt_state *ret,
 		 struct error *err)
 {
@@ -179,6 +221,7 @@ static int parse(const char *text, size_t n, const char *id, struct arena *a, st
 	};
 	read_annotations(doc, a, ret);
 	read_residuals(doc, a, ret);
+	read_sandbox(doc, a, ret);
 
 	const struct json *res = json_get(doc, "resources");
 
