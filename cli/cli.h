@@ -55,6 +55,7 @@ int cmd_ps(struct cli *cli, struct error *err);
 int cmd_restore(struct cli *cli, struct error *err);
 int cmd_resume(struct cli *cli, struct error *err);
 int cmd_run(struct cli *cli, struct error *err);
+int cmd_sandbox(struct cli *cli, struct error *err);
 int cmd_spec(struct cli *cli, struct error *err);
 int cmd_start(struct cli *cli, struct error *err);
 int cmd_state(struct cli *cli, struct error *err);

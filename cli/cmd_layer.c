@@ -26,18 +26,7 @@ int cmd_layer(struct cli *cli, struct error *err)
 
 int cli_store_open(const struct cli *cli, enum ovl_open how, struct ovl_store *ret, struct error *err)
 {
-	const char *option = cli_text(&cli->globals, "store");
-	const char *variable = option ? NULL : getenv("BULKHEAD_STORE");
-	const char *path = option ? option : variable && *variable ? variable : OVL_STORE_DEFAULT;
-
-	if (path[0] != '/') {
-		char *cwd = arena_alloc(cli->arena, 4096);
-
-		if (!getcwd(cwd, 4096))
-			return error_set(err, errno, "find the current directory");
-		path = arena_printf(cli->arena, "%s/%s", cwd, path);
-	}
-	return ovl_store_open(path, how, ret, err);
+	return ovl_store_open(cli->ctx.store ?: OVL_STORE_DEFAULT, how, ret, err);
 }
 
 /* ---- import ---- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/storage_options.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 #include "spec/base/json.h"
@@ -41,6 +42,7 @@ int cli_create_options(const struct cli *cli, struct rt_create_options *ret, str
 		.preserve_fds = cli_number(args, "preserve-fds"),
 		.cpu_group = cli_text(args, "cpu-group"),
 	};
+	cli_storage_options(cli, &ret->storage);
 	return 0;
 }
 

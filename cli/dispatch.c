@@ -85,13 +85,34 @@ static const char *cpu_group_base(const struct cli *cli)
 	return option ? option : variable && *variable ? variable : NULL;
 }
 
+/* NULL: the default one. */
+static int find_store(const struct cli *cli, const char **ret, struct error *err)
+{
+	const char *option = cli_text(&cli->globals, "store");
+	const char *variable = option ? NULL : getenv("BULKHEAD_STORE");
+	const char *path = option ? option : variable && *variable ? variable : NULL;
+
+	if (path && path[0] != '/') {
+		char *cwd = arena_alloc(cli->arena, PATH_MAX);
+
+		if (!getcwd(cwd, PATH_MAX))
+			return error_set(err, errno, "find the current directory");
+		path = arena_printf(cli->arena, "%s/%s", cwd, path);
+	}
+	*ret = path;
+	return 0;
+}
+
 static int make_context(struct cli *cli, char **argv, const struct cli_verb *verb, struct error *err)
 {
 	const char *manager = cli_text(&cli->globals, "cgroup-manager");
 	struct cli_caller caller = cli_caller_now();
 	struct cli_root root;
-	int r = cli_root_find(cli_text(&cli->globals, "root"), &caller, cli->arena, &root, err);
+	const char *store = NULL;
+	int r = find_store(cli, &store, err);
 
+	if (r == 0)
+		r = cli_root_find(cli_text(&cli->globals, "root"), &caller, cli->arena, &root, err);
 	if (r < 0)
 		return r;
 	if (manager && !strcmp(manager, "disabled"))
@@ -106,6 +127,7 @@ static int make_context(struct cli *cli, char **argv, const struct cli_verb *ver
 	cli->ctx = (struct rt_context){
 		.root = root.path,
 		.root_is_default = root.is_default,
+		.store = store,
 		.systemd_cgroup = cli_flag(&cli->globals, "systemd-cgroup") ||
 				  (manager && !strcmp(manager, "systemd")),
 		.isolation = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME),

@@ -98,7 +98,7 @@ void cli_list_json(struct buf *out, const struct rt_summary *v, size_t n, struct
 	}
 	json_w_open(&w, NULL, '[');
 	for (size_t i = 0; i < n; i++) {
-		const struct spec_state state = {
+		struct spec_state state = {
 			.id = v[i].id,
 			.status = v[i].status,
 			.bundle = v[i].bundle,
@@ -110,7 +110,9 @@ void cli_list_json(struct buf *out, const struct rt_summary *v, size_t n, struct
 			.n_annotations = v[i].n_annotations,
 			.cpu_group = in_group(&v[i]),
 		};
+		struct spec_sandbox sandbox;
 
+		rt_show_sandbox(v[i].sandbox, &sandbox, &state);
 		spec_write_state(&w, NULL, &state);
 	}
 	json_w_close(&w, ']');

@@ -6,6 +6,8 @@
 #include "cli/cli.h"
 #include "cli/options_cpugroup.h"
 #include "cli/options_layer.h"
+#include "cli/options_sandbox.h"
+#include "cli/storage_options.h"
 #include "spec/base/auto.h"
 
 const struct cli_option cli_help_option = { "help", "h", CLI_FLAG, NULL, "show help", 0 };
@@ -52,7 +54,8 @@ static const struct cli_option globals[] = {
 	  "chroot instead of pivot_root, for a root on a ramdisk", 0 }, \
 	{ "no-new-keyring", NULL, CLI_FLAG, NULL, "keep the caller's session keyring", 0 }, \
 	PRESERVE_FDS, \
-	{ "cpu-group", NULL, CLI_TEXT, "GROUP", "start in this CPU group; /: in none", 0 }
+	{ "cpu-group", NULL, CLI_TEXT, "GROUP", "start in this CPU group; /: in none", 0 }, \
+	CLI_ROOT_OPTIONS, CLI_SANDBOX_OPTIONS
 
 static const struct cli_option create_options[] = { CREATE_OPTIONS };
 
@@ -296,6 +299,17 @@ static const struct cli_verb verbs[] = {
 		.fail_status = 3,
 		.subs = cli_layer_verbs, .n_subs = CLI_LAYER_VERBS,
 		.run = cmd_layer,
+	},
+	{
+		.name = "sandbox",
+		.brief = "manage the writable layers of containers",
+		.operands = "COMMAND", .min = 1, .max = -1,
+		.flags = VERB_ENDS_AT_ID | VERB_JSON_ERRORS,
+		.about = "A container over --image or --layer writes to a sandbox, which goes with it unless\n"
+			 "it is kept.",
+		.fail_status = 3,
+		.subs = cli_sandbox_verbs, .n_subs = CLI_SANDBOX_VERBS,
+		.run = cmd_sandbox,
 	},
 	{
 		.name = "spec",

@@ -182,6 +182,11 @@ Test(cli_man, the_page_of_layer_has_the_options_of_each_of_its_commands)
 	expect_subs(cli_verb_find("layer"), page("bulkhead-layer.8"), NULL);
 }
 
+Test(cli_man, the_page_of_sandbox_has_the_options_of_each_of_its_commands)
+{
+	expect_subs(cli_verb_find("sandbox"), page("bulkhead-sandbox.8"), NULL);
+}
+
 Test(cli_man, the_overview_has_the_global_options_and_each_command)
 {
 	size_t n;
