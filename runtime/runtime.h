@@ -233,5 +233,14 @@ struct rt_oom {
 	uint64_t limit, peak;     /* bytes; UINT64_MAX: unknown */
 };
 
+/*
+ * The user that an image's config or a person names: "" (root), USER, UID, USER:GROUP, UID:GID or a mix, looked up in
+ * /etc/passwd and /etc/group below root_fd. A UID alone has the group of its entry, else 0; the groups that name a user
+ * as their member are those of a USER alone. -EINVAL: no such user, a number out of range. Bounded, and never outside.
+ */
+int rt_user_resolve(int root_fd, const char *text, struct arena *a, struct spec_user *ret, struct error *err);
+/* Does that take a look into the files? */
+bool rt_user_needs_files(const char *text);
+
 /* Is this id well-formed ([A-Za-z0-9_+.-]+, not "." or "..", at most 1024 bytes)? */
 int rt_check_id(const char *id, struct error *err);
