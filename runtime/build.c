@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/attended.h"
 #include "runtime/caller.h"
 #include "runtime/console.h"
 #include "runtime/guard.h"
@@ -79,13 +80,14 @@ static int check_supported(const struct build *b, struct error *err)
 
 static int find_bundle(struct build *b, struct error *err)
 {
-	const char *given = b->opt->bundle ?: ".";
+	const char *given = b->opt->config_text ? b->ctx->root : b->opt->bundle ?: ".";
 	char path[PATH_MAX * 2];
 	char cwd[PATH_MAX] = "";
 
 	if (given[0] != '/' && !getcwd(cwd, sizeof(cwd)))
 		return error_set(err, errno, "ask for the working directory");
-	snprintf(path, sizeof(path), "%s/%s", cwd, given);
+	snprintf(path, sizeof(path), "%s/%s%s%s", cwd, given, b->opt->config_text ? "/" : "",
+		 b->opt->config_text ? b->opt->id : "");
 
 	int r = path_clean(path, b->bundle, sizeof(b->bundle));
 
@@ -174,9 +176,22 @@ static const char *now_rfc3339(struct arena *a)
 	return arena_strdup(a, rfc3339_nanos(&t, text));
 }
 
+static int load_config(struct build *b, struct error *err)
+{
+	const struct rt_create_options *opt = b->opt;
+	char config[PATH_MAX + 16];
+
+	if (opt->config_text) {
+		int r = spec_parse(opt->config_text, opt->config_n, b->arena, &b->spec, err);
+
+		return r == 0 ? spec_validate(b->spec, b->ctx->log, err) : r;
+	}
+	snprintf(config, sizeof(config), "%s/%s", b->bundle, opt->config ?: "config.json");
+	return spec_load(AT_FDCWD, config, b->arena, b->ctx->log, &b->spec, err);
+}
+
 int build_plan(struct build *b, struct error *err)
 {
-	char config[PATH_MAX + 16];
 	/* First of all: whatever is opened later might take a number that the caller thinks is its own. */
 	int r = caller_descriptors(b->opt->preserve_fds, b->ctx->log, b->arena, &b->preserve_fds,
 				   &b->extra_env, err);
@@ -187,8 +202,7 @@ int build_plan(struct build *b, struct error *err)
 		r = find_bundle(b, err);
 	if (r < 0)
 		return r;
-	snprintf(config, sizeof(config), "%s/%s", b->bundle, b->opt->config ?: "config.json");
-	r = spec_load(AT_FDCWD, config, b->arena, b->ctx->log, &b->spec, err);
+	r = load_config(b, err);
 	if (r == 0)
 		r = check_supported(b, err);
 	if (r == 0)
@@ -262,7 +276,10 @@ int build_reserve(struct build *b, struct error *err)
 		return b->state_dir;
 	b->reserved = true;
 
-	int r = state_note_cgroup(b->state_dir, b->cgroup, err);
+	int r = b->attended_fd >= 0 ? attended_note(b->attended_fd, b->state_dir, err) : 0;
+
+	if (r == 0)
+		r = state_note_cgroup(b->state_dir, b->cgroup, err);
 
 	if (r == 0 && b->state.unit)
 		r = state_note_unit(b->state_dir, b->state.unit, err);

@@ -52,6 +52,7 @@ struct build {
 	int cgroup_fd;
 	int state_dir;
 	bool reserved;
+	int attended_fd;            /* attended.h; -1 */
 	int notify_dir_fd;          /* O_PATH of the notify directory, or -1 */
 	struct storage storage;
 	struct ns_extra_mount *extra_mounts; /* of the runtime, after those of the config */
@@ -65,7 +66,7 @@ struct build {
 #define BUILD_INIT \
 	{ .launch = LAUNCH_INIT, .cgroup_fd = -1, .state_dir = -1, .notify_dir_fd = -1, \
 	  .console_master = -1, .child_stdio = { -1, -1, -1 }, .host = { .root_fd = -1 }, \
-	  .unit = CGROUP_UNIT_INIT, .group_lock = -1, .storage = STORAGE_INIT }
+	  .unit = CGROUP_UNIT_INIT, .group_lock = -1, .attended_fd = -1, .storage = STORAGE_INIT }
 
 int build_plan(struct build *b, struct error *err);
 int build_reserve(struct build *b, struct error *err);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/attended.h"
 #include "runtime/build.h"
 #include "runtime/destroy.h"
 #include "runtime/foreground.h"
@@ -146,6 +147,14 @@ static int finish_run(struct build *b, struct foreground *f, int *ret_status, st
 	return r;
 }
 
+static int run_attended(struct build *b, struct foreground *f, struct error *err)
+{
+	if (!b->opt->is_attended)
+		return run_to_start(b, f, err);
+	b->attended_fd = attended_begin(b->ctx, b->opt->id, err);
+	return b->attended_fd < 0 ? b->attended_fd : run_to_start(b, f, err);
+}
+
 int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, int *ret_status,
 	   struct error *err)
 {
@@ -160,6 +169,8 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	b.detach = opt->detach;
 	b.launch.gate = GATE_SOCKET;
 	f.log = ctx->log;
+	if (opt->is_attended)
+		rt_sweep(ctx);
 
 	int r = build_plan(&b, err);
 
@@ -172,7 +183,7 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 		r = foreground_stdio(&f, &b.ctx->stdio, build_host_uid(&b), err);
 	memcpy(b.child_stdio, f.child_stdio, sizeof(b.child_stdio));
 	if (r == 0)
-		r = run_to_start(&b, &f, err);
+		r = run_attended(&b, &f, err);
 	if (r == 0 && b.detach && f.notify_sock >= 0)
 		r = notify_wait(f.notify_sock, b.launch.pid, b.launch.pidfd, ctx->log, err);
 	if (r == 0 && b.detach)
@@ -180,5 +191,6 @@ int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, in
 	else if (r == 0)
 		r = finish_run(&b, &f, ret_status, err);
 	console_restore_host(&f.host);
+	attended_end(ctx, opt->id, b.attended_fd);
 	return r;
 }

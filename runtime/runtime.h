@@ -53,8 +53,11 @@ int rt_need_libraries(const struct rt_context *ctx, const char *what, struct err
  * annotations dev.bulkhead.image, .layers (JSON array of strings or comma-separated, the topmost first), .sandbox and
  * .sandbox-size say the same; an option and an annotation that differ are -EINVAL with both.
  */
+#define RT_IMAGE_ANNOTATION "dev.bulkhead.image"
+struct ovl_image; /* overlay/overlay.h */
 struct rt_storage {
 	const char *image;         /* the root's: a name in the store */
+	const struct ovl_image *found; /* what image is, when the caller has looked already; NULL: to be found */
 	char *const *layers;       /* the root's, the topmost first: directory, "sha256:HEX" or 12 to 64 hex digits; NULL-terminated */
 	const char *sandbox;       /* "keep", "discard" (the default), "memory" or "memory:SIZE" */
 	const char *sandbox_size;  /* bytes with a suffix */
@@ -67,6 +70,8 @@ struct rt_create_options {
 	const char *id;
 	const char *bundle;          /* directory; NULL: "." */
 	const char *config;          /* file name in the bundle; NULL: "config.json" */
+	const char *config_text;     /* the config itself: then the bundle is the state directory. NULL: in a file */
+	size_t config_n;
 	const char *console_socket;  /* NULL: none */
 	const char *pid_file;
 	const char *pidfd_socket;
@@ -74,6 +79,7 @@ struct rt_create_options {
 	uint32_t preserve_fds;
 	bool detach;                 /* run: return once the program has started */
 	bool keep;                   /* run: do not delete after exit */
+	bool is_attended;            /* run: it is gone when this command is; rt_sweep() sees to that if need be */
 	bool no_subreaper;
 	const char *cpu_group;       /* group to start in, "/": none; NULL: what annotation or cgroupsPath say */
 	struct rt_storage storage;
@@ -84,6 +90,9 @@ int rt_create(const struct rt_context *ctx, const struct rt_create_options *opt,
 /* Create, start, wait, delete. *ret_status is the exit code as a shell reports it (128 + signal). */
 int rt_run(const struct rt_context *ctx, const struct rt_create_options *opt, int *ret_status,
 	   struct error *err);
+
+/* Deletes what attended runs left that were killed themselves. What cannot be deleted is a warning. */
+void rt_sweep(const struct rt_context *ctx);
 
 int rt_start(const struct rt_context *ctx, const char *id, struct error *err);
 

@@ -155,8 +155,13 @@ static void hint_image(const char *image, struct error *err)
 static int find_image(struct build *b, struct storage_tree *tree, struct error *err)
 {
 	struct ovl_image image;
-	int r = ovl_image_find(&b->storage.store, tree->image, b->arena, &image, err);
+	bool is_found = tree == b->storage.trees && b->opt->storage.found;
+	int r = 0;
 
+	if (is_found)
+		image = *b->opt->storage.found;
+	else
+		r = ovl_image_find(&b->storage.store, tree->image, b->arena, &image, err);
 	if (r < 0) {
 		if (r == -ENOENT)
 			hint_image(tree->image, err);

@@ -26,7 +26,7 @@
 #include "runtime/runtime.h"
 #include "runtime/state.h"
 
-#define STORAGE_IMAGE	"dev.bulkhead.image"
+#define STORAGE_IMAGE	RT_IMAGE_ANNOTATION
 #define STORAGE_LAYERS	"dev.bulkhead.layers"
 #define STORAGE_SANDBOX "dev.bulkhead.sandbox"
 #define STORAGE_SIZE	"dev.bulkhead.sandbox-size"
