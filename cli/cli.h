@@ -43,6 +43,7 @@ int cmd_completion(struct cli *cli, struct error *err);
 int cmd_cpugroup(struct cli *cli, struct error *err);
 int cmd_create(struct cli *cli, struct error *err);
 int cmd_delete(struct cli *cli, struct error *err);
+int cmd_do(struct cli *cli, struct error *err);
 int cmd_events(struct cli *cli, struct error *err);
 int cmd_exec(struct cli *cli, struct error *err);
 int cmd_features(struct cli *cli, struct error *err);

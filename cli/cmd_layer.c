@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cpugroup.h"
+#include "cli/image.h"
 #include "cli/layer.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
@@ -30,23 +31,6 @@ int cli_store_open(const struct cli *cli, enum ovl_open how, struct ovl_store *r
 }
 
 /* ---- import ---- */
-
-/* The line on the terminal that is written again and again. */
-struct ticker {
-	struct arena *arena;
-	bool is_shown;
-};
-
-static void show_progress(void *data, const struct ovl_progress *p)
-{
-	struct ticker *t = data;
-	auto_buf struct buf line = BUF_INIT;
-
-	buf_puts(&line, "\r\033[K");
-	layer_progress_line(&line, p, t->arena);
-	t->is_shown = true;
-	file_write_all(STDERR_FILENO, "standard error", line.data, line.len, NULL);
-}
 
 static int read_limits(const struct cli *cli, struct ovl_limits *ret, struct error *err)
 {
@@ -71,14 +55,9 @@ int cmd_layer_import(struct cli *cli, struct error *err)
 {
 	auto_buf struct buf out = BUF_INIT;
 	auto_store struct ovl_store store = CLI_STORE_INIT;
-	struct ticker ticker = { .arena = cli->arena };
-	bool wants_ticker = !cli_flag(&cli->args, "quiet") && isatty(STDERR_FILENO);
 	struct ovl_import o = {
 		.source = cli->args.operands[0],
 		.name = cli->args.operands[1],
-		.log = &cli->log,
-		.progress = wants_ticker ? show_progress : NULL,
-		.data = &ticker,
 	};
 	struct ovl_image image;
 	size_t n_new;
@@ -89,9 +68,7 @@ int cmd_layer_import(struct cli *cli, struct error *err)
 	if (r == 0)
 		r = cli_store_open(cli, OVL_MAKE, &store, err);
 	if (r == 0)
-		r = ovl_import(&store, &o, cli->arena, &image, &n_new, err);
-	if (ticker.is_shown)
-		file_write_all(STDERR_FILENO, "standard error", "\r\033[K", 4, NULL);
+		r = cli_image_import(cli, &store, &o, cli_flag(&cli->args, "quiet"), &image, &n_new, err);
 	if (r < 0)
 		return r;
 	if (cli_is_json(cli))

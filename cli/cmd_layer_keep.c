@@ -48,6 +48,8 @@ int cmd_layer_gc(struct cli *cli, struct error *err)
 	struct ovl_freed freed;
 	int r = cli_store_open(cli, OVL_EXISTING, &store, err);
 
+	/* First what the store is used by: runs that were killed left theirs. */
+	rt_sweep(&cli->ctx);
 	if (r == 0)
 		r = ovl_gc(&store, cli->arena, &freed, err);
 	return r < 0 ? r : print_freed(cli, &freed, err);

@@ -66,6 +66,31 @@ static const struct cli_option run_options[] = {
 	NO_SUBREAPER,
 };
 
+static const struct cli_option do_options[] = {
+	{ "image", NULL, CLI_TEXT, "IMAGE|SOURCE",
+	  "run this image of the layer store, or bring it in from SOURCE", 0 },
+	{ "rootfs", NULL, CLI_DIR, "DIR", "run over this directory, which stays unchanged", 0 },
+	{ "name", NULL, CLI_TEXT, "ID", "id of the container (default: do- and a random number)", 0 },
+	{ "entrypoint", NULL, CLI_TEXT, "PROGRAM",
+	  "run this in place of the image's entrypoint and command", 0 },
+	{ "env", "e", CLI_LIST, "NAME[=VALUE]",
+	  "set a variable, without VALUE as it is here (may be repeated)", 0 },
+	{ "user", "u", CLI_TEXT, "USER[:GROUP]", "run as this user, by name or number", 0 },
+	{ "workdir", "w", CLI_TEXT, "DIR", "working directory inside the container", 0 },
+	{ "tty", "t", CLI_FLAG, NULL,
+	  "give the program a terminal (default: when input and output are one)", 0 },
+	{ "no-tty", NULL, CLI_FLAG, NULL, "give the program no terminal", 0 },
+	{ "network", NULL, CLI_CHOICE, "none|host", "whose network it sees (default: none)", 0 },
+	{ "isolation", NULL, CLI_CHOICE, "process|vm|default", "the wall around it", 0 },
+	{ "cpu-group", NULL, CLI_TEXT, "GROUP", "start in this CPU group; /: in none", 0 },
+	{ "no-new-privs", NULL, CLI_FLAG, NULL,
+	  "forbid gaining privileges by execve (default; =false allows it)", 0 },
+	{ "image-volume", NULL, CLI_CHOICE, "ignore|tmpfs",
+	  "what the image's volumes become (default: ignore)", 0 },
+	{ "quiet", "q", CLI_FLAG, NULL, "show no progress of an import", 0 },
+	CLI_SANDBOX_OPTIONS,
+};
+
 static const struct cli_option kill_options[] = {
 	{ "all", "a", CLI_FLAG, NULL, "signal every process; a stopped container is no error",
 	  OPT_HIDDEN },
@@ -140,7 +165,9 @@ static const struct cli_option top_options[] = {
 
 static const struct cli_option spec_options[] = {
 	BUNDLE,
-	{ "file", "f", CLI_TEXT, "FILE", "name of the configuration (default: config.json)", 0 },
+	{ "file", "f", CLI_TEXT, "FILE",
+	  "name of the configuration (default: config.json); -: print it", 0 },
+	{ "image", NULL, CLI_TEXT, "IMAGE|SOURCE", "as this image wants to be run", 0 },
 	{ "rootless", NULL, CLI_FLAG, NULL, "for a caller who is not root", 0 },
 };
 
@@ -180,6 +207,18 @@ static const struct cli_verb verbs[] = {
 			 "signal that ended it. Signals are passed on to the program.",
 		.fails = "bulkhead run failed",
 		.run = cmd_run,
+	},
+	{
+		.name = "do",
+		.brief = "run a command over an image or a directory, and leave nothing",
+		.operands = "[COMMAND [ARG...]]", .max = -1,
+		.flags = VERB_MAKES_ROOT | VERB_EXECUTES | VERB_ENDS_AT_ID,
+		OPTIONS(do_options),
+		.about = "Everything from COMMAND on belongs to it. Without COMMAND an image's own is run.\n"
+			 "All that is written lands in a throw-away layer. With neither --image nor\n"
+			 "--rootfs the host's own / is below it, to be read. Ends as `run` does.",
+		.fails = "bulkhead do failed",
+		.run = cmd_do,
 	},
 	{
 		.name = "state",

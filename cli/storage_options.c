@@ -9,17 +9,22 @@ static char *const *list(const struct cli *cli, const char *name)
 	return cli_given(&cli->args, name) ? cli_list(&cli->args, name, cli->arena, &n) : NULL;
 }
 
-void cli_storage_options(const struct cli *cli, struct rt_storage *ret)
+void cli_sandbox_options(const struct cli *cli, struct rt_storage *ret)
 {
 	const struct cli_args *args = &cli->args;
 
 	*ret = (struct rt_storage){
-		.image = cli_text(args, "image"),
-		.layers = list(cli, "layer"),
 		.sandbox = cli_text(args, "sandbox"),
 		.sandbox_size = cli_text(args, "sandbox-size"),
 		.sandbox_inodes = cli_number(args, "sandbox-inodes"),
 		.mount_images = list(cli, "mount-image"),
 		.volumes = list(cli, "volume"),
 	};
+}
+
+void cli_storage_options(const struct cli *cli, struct rt_storage *ret)
+{
+	cli_sandbox_options(cli, ret);
+	ret->image = cli_text(&cli->args, "image");
+	ret->layers = list(cli, "layer");
 }

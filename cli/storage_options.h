@@ -20,5 +20,7 @@
 	{ "volume", NULL, CLI_LIST, "SOURCE:/PATH[:OPTION,...]", \
 	  "bind a directory or file of the host (may be repeated)", 0 }
 
-/* Reads them all: the command has both lists. */
+/* Reads CLI_SANDBOX_OPTIONS alone. */
+void cli_sandbox_options(const struct cli *cli, struct rt_storage *ret);
+/* Reads both. */
 void cli_storage_options(const struct cli *cli, struct rt_storage *ret);
