@@ -17,6 +17,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "overlay/record.h"
@@ -94,6 +95,17 @@ static int open_lower(const struct making *m, size_t i, struct error *err)
 	return fd < 0 ? error_set(err, errno, "open %s", lower_name(lower, what, sizeof(what))) : fd;
 }
 
+/*
+ * A whiteout of everything below, at the root of a layer. overlayfs merges the roots of all its layers without
+ * asking for it: it is for us to leave out what is below.
+ */
+static bool hides_all(int tree_fd)
+{
+	char value;
+
+	return fgetxattr(tree_fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
 static int add_lowers(const struct making *m, struct tower *t, struct error *err)
 {
 	int r = m->p->top_fd < 0 ? 0 : add_dir(t, "lowerdir+", m->p->top_fd, "the writable directory", err);
@@ -104,6 +116,8 @@ static int add_lowers(const struct making *m, struct tower *t, struct error *err
 		auto_close int fd = open_lower(m, i, err);
 
 		r = fd < 0 ? fd : add_dir(t, "lowerdir+", fd, lower_name(&m->p->lowers[i], what, sizeof(what)), err);
+		if (r == 0 && hides_all(fd))
+			break;
 	}
 	return r;
 }
@@ -303,7 +317,24 @@ static bool has_layer(const struct ovl_parts *p)
 	return false;
 }
 
-static int mount_once(const struct ovl_parts *p, struct error *err)
+/* Without an upper a single visible lower makes no overlay, so it has to be known before. */
+static int drop_hidden(const struct making *m, struct ovl_parts *p, struct error *err)
+{
+	for (size_t i = p->n; i-- > 1;) {
+		auto_close int fd = open_lower(m, i, err);
+
+		if (fd < 0)
+			return fd;
+		if (hides_all(fd)) {
+			p->lowers += i;
+			p->n -= i;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static int mount_once(struct ovl_parts *p, struct error *err)
 {
 	bool has_layers = has_layer(p);
 	auto_close int layers = has_layers ? store_dir(p->store, "layers", err) : -1;
@@ -311,11 +342,11 @@ static int mount_once(const struct ovl_parts *p, struct error *err)
 
 	if (has_layers && layers < 0)
 		return layers;
-	if (p->n == 1 && p->upper_fd < 0 && p->top_fd < 0)
+
+	int r = p->upper_fd < 0 ? drop_hidden(&m, p, err) : parts_check_unused(p->upper_fd, p->work_fd, err);
+
+	if (r == 0 && p->n == 1 && p->upper_fd < 0 && p->top_fd < 0)
 		return clone_one(&m, err);
-
-	int r = p->upper_fd < 0 ? 0 : parts_check_unused(p->upper_fd, p->work_fd, err);
-
 	if (r == 0)
 		r = p->userns_fd < 0 ? make_overlay(&m, err) : make_mapped(&m, err);
 	return r;

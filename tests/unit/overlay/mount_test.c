@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "tests/unit/overlay/room.h"
 
@@ -169,4 +170,34 @@ Test(ovl_mount, a_layer_that_is_not_there_is_named)
 	memset(layers[1].hex, 'f', 64);
 	cr_expect_eq(ovl_mount(&store, layers, 2, -1, -1, &err), -ENOENT);
 	cr_expect(strstr(err.text, "open the layer sha256:ffff"), "%s", err.text);
+}
+
+Test(ovl_mount, an_opaque_root_hides_the_layers_below)
+{
+	int upper = open_dir("upper"), work = open_dir("work");
+
+	for (int i = 0; i < 4; i++)
+		make_layer(i);
+	room_file("store/layers/0000000000000000000000000000000000000000000000000000000000000001/tree/low", "x");
+	for (int top = 2; top < 4; top++) {
+		char path[160];
+
+		snprintf(path, sizeof(path), "store/layers/%s/tree", layers[top].hex);
+
+		int tree = open_dir(path);
+
+		cr_assert_eq(fsetxattr(tree, "trusted.overlay.opaque", "y", 1, 0), 0);
+		close(tree);
+		for (int write = 0; write < 2; write++) {
+			int fd = ovl_mount(&store, layers, 4, write ? upper : -1, write ? work : -1, &err);
+
+			cr_assert_geq(fd, 0, "%s", err.text);
+			cr_expect(has(fd, "own-3"));
+			cr_expect_eq(has(fd, "own-2"), top == 2);
+			cr_expect_not(has(fd, "low"));
+			close(fd);
+		}
+	}
+	close(upper);
+	close(work);
 }
