@@ -25,7 +25,7 @@ ENVS = {
 }
 SMOKE = "lifecycle: "  # of these the tests that any cgroup tree could upset run in both
 PATIENCE = 10
-LIMIT = 900  # seconds for one boot with all its tests
+LIMIT = 1000  # seconds for one boot with all its tests
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
 
 
