@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "spec/base/auto.h"
+#include "vm/jail.h"
 #include "vm/machine.h"
 
 static int wire(struct vm *vm, struct slot *s, unsigned i, struct error *err)
@@ -46,6 +47,7 @@ static int add(struct vm *vm, int r, struct virtio_device *device, bool has_thre
 		return r;
 	s->device = device;
 	s->has_thread = has_thread;
+	s->has_jail = vm->config.has_jail;
 	s->kick_fd = s->irq_fd = s->stop_fd = -1;
 	sem_init(&s->entered, 0, 0);
 	vm->n_slots++;
@@ -116,6 +118,8 @@ static void *serve(void *arg)
 	struct slot *s = arg;
 
 	s->result = virtio_fs_enter(s->device, &s->error);
+	if (s->result == 0 && s->has_jail)
+		s->result = jail_enter(JAIL_FS, NULL, 0, &s->error);
 	sem_post(&s->entered);
 	while (s->result == 0 && !s->is_stopping && virtio_loop_turn(s->loop, -1) == 0)
 		;

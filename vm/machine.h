@@ -44,7 +44,7 @@ struct slot { /* a device and its wires */
 	int kick_fd, irq_fd;
 
 	/* Of a device with a loop and a thread of its own. */
-	bool has_thread, is_started, is_stopping;
+	bool has_thread, has_jail, is_started, is_stopping;
 	pthread_t thread;
 	int stop_fd;
 	sem_t entered;

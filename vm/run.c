@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vm/jail.h"
 #include "vm/machine.h"
 
 enum { SERIAL_PORT = 0x3f8, SERIAL_PORTS = 8, KICK_PAUSE_NS = 1000000 };
@@ -155,8 +156,11 @@ void *run_vcpu(void *arg)
 {
 	struct vcpu *cpu = arg;
 	struct vm *vm = cpu->vm;
+	struct error refused = ERROR_INIT;
 
-	while (!atomic_load(&vm->is_stopping)) {
+	if (vm->config.has_jail && jail_enter(JAIL_VCPU, NULL, 0, &refused) < 0)
+		vm_ended(vm, VM_END_ERROR, &refused);
+	while (!atomic_load(&vm->is_stopping) && atomic_load(&vm->end) < 0) {
 		if (ioctl(cpu->fd, KVM_RUN, 0) == 0) {
 			if (!on_exit_reason(cpu))
 				break;
@@ -262,6 +266,8 @@ int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
 	if (r == 0)
 		r = start_vcpus(vm, err);
 	vm_trace(vm, "vm: running");
+	if (r == 0 && vm->config.has_jail)
+		r = jail_enter(JAIL_LOOP, vm->config.loop_calls, vm->config.n_loop_calls, err);
 	while (r == 0 && atomic_load(&vm->end) < 0) {
 		r = virtio_loop_turn(vm->loop, -1);
 		if (r < 0)

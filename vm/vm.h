@@ -67,6 +67,14 @@ struct vm_config {
 	const struct vm_tap *tap; /* NULL: no network device; its descriptor is the machine's from success on */
 	int serial_fd; /* a serial port at 0x3f8 writes here, for a kernel that dies early; -1: there is none */
 
+	/*
+	 * Filter the system calls of each thread while the guest runs (jail.h). The caller's thread keeps what
+	 * devices need and loop_calls, for its own watches; the filter stays after vm_run().
+	 */
+	bool has_jail;
+	const int *loop_calls;
+	size_t n_loop_calls;
+
 	/* Called with the name of each step as it is done, in the thread that does it. May be NULL. */
 	void (*trace)(void *arg, const char *step, uint64_t monotonic_ns);
 	void *trace_arg;

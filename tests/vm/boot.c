@@ -2,10 +2,10 @@
 /*
  * boot - starts a guest with tests/vm/guest.c as its first process, and says what came of it
  *
- *	boot [-k KERNEL] [-m MIB] [-c CPUS] [-r DIR] [-s] [-C] [-t SECONDS] [-n LINES] GUEST WORD…
+ *	boot [-k KERNEL] [-m MIB] [-c CPUS] [-r DIR] [-s] [-C] [-J] [-t SECONDS] [-n LINES] GUEST WORD…
  *
  * WORDs go to the kernel's command line. -r: DIR is the file system "root"; -s: a serial port on stderr; -C: the
- * kernel is copied; -t: the guest is stopped after that time; -n: so many lines are sent on port 1.
+ * kernel is copied; -J: with filters of system calls; -t: the guest is stopped after that time; -n: so many lines are sent on port 1.
  * What the guest says on port 1 goes to stdout, then one line per fact: end, exits, memory, steps.
  */
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,7 +125,7 @@ static void print_memory(void)
 
 int main(int argc, char **argv)
 {
-	struct boot b = { .timer = -1, .began = now() };
+	struct boot b = { .timer = -1, .lines = -1, .began = now() };
 	struct vm_kernel_wish wish = { 0 };
 	struct vm_kernel_choice choice;
 	struct vm_config config = { .memory = 256ull << 20, .vcpus = 1, .serial_fd = -1 };
@@ -135,7 +136,7 @@ int main(int argc, char **argv)
 	char words[1024] = "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((option = getopt(argc, argv, "k:m:c:r:sCt:n:")) != -1) {
+	while ((option = getopt(argc, argv, "k:m:c:r:sCJt:n:")) != -1) {
 		switch (option) {
 		case 'k':
 			wish.option = optarg;
@@ -154,6 +155,9 @@ int main(int argc, char **argv)
 			break;
 		case 'C':
 			config.copy_kernel = true;
+			break;
+		case 'J':
+			config.has_jail = true;
 			break;
 		case 't':
 			seconds = atoi(optarg);
@@ -210,6 +214,11 @@ int main(int argc, char **argv)
 		config.shares[0] = (struct vm_share){ .tag = "root", .fs = fs };
 		config.n_shares = 1;
 	}
+	/* For what this program does itself afterwards. */
+	static const int calls[] = { SYS_openat, SYS_shutdown, SYS_timerfd_settime };
+
+	config.loop_calls = calls;
+	config.n_loop_calls = ARRAY_SIZE(calls);
 	if (vm_new(&config, &b.vm, &err) < 0)
 		die(&err);
 
@@ -240,6 +249,13 @@ int main(int argc, char **argv)
 	printf("end %d: %s\n", report.end, vm_end_text(report.end));
 	printf("exits io %" PRIu64 " mmio %" PRIu64 " other %" PRIu64 "\n", report.exits_io,
 	       report.exits_mmio, report.exits_other);
+	if (fs) {
+		struct vm_fs_stats st;
+
+		vm_fs_stats_get(fs, &st);
+		printf("fs requests %" PRIu64 " errors %" PRIu64 " nodes %u\n", st.requests, st.errors,
+		       st.nodes);
+	}
 	print_memory();
 	if (report.last_words[0])
 		printf("last words: %s\n", report.last_words);
