@@ -259,6 +259,8 @@ int storage_wish(const struct rt_storage *opt, const struct spec *spec, struct a
 	if (r == 0 && about && !has_sandbox(ret)) {
 		r = error_rule(err, EINVAL, "%s is about a sandbox, and this container has none", about);
 		error_hint(err, "a sandbox is made over --image IMAGE or --layer LAYER");
+		if (about[0] != '-')
+			noted_at(about, r, err);
 	}
 	return r == 0 && ret->n_sides + ret->n_volumes ? storage_check_places(ret, spec, a, err) : r;
 }

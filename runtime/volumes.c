@@ -45,7 +45,7 @@ static int read_side(const char *text, struct arena *a, struct storage_side *ret
 
 	const char *path = find_path(text, n);
 
-	if (!path || path == text + 1)
+	if (!path || path == text + 1 || memchr(path, ':', n - (size_t)(path - text)))
 		return error_rule(err, EINVAL, "--mount-image must be IMAGE:/PATH[:ro|:rw], not \"%s\"", text);
 	*ret = (struct storage_side){
 		.image = arena_strndup(a, text, (size_t)(path - 1 - text)),

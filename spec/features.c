@@ -142,6 +142,9 @@ static void write_annotations(struct json_w *w, const char *version, const char 
 {
 	json_w_open(w, "annotations", '{');
 	json_w_str(w, "dev.bulkhead.commit", commit);
+	/* What may stand over a root: see bulkhead-sandbox(8). */
+	json_w_str(w, "dev.bulkhead.sandbox.kinds", "directory,quota,image,memory");
+	json_w_str(w, "dev.bulkhead.sandbox.sources", "image,layers");
 	json_w_str(w, "dev.bulkhead.version", version);
 	if (libseccomp_version)
 		json_w_str(w, "io.github.seccomp.libseccomp.version", libseccomp_version);
