@@ -37,6 +37,7 @@ enum { CHECK_MAX = 64 };
 struct check {
 	struct arena *arena;
 	const char *cpu_group_base; /* as given; NULL: the default */
+	const char *store; /* of image layers; likewise */
 	struct check_result v[CHECK_MAX];
 	size_t n;
 };
@@ -56,6 +57,12 @@ void cli_check_add_errno(struct check *c, int code, enum check_verdict otherwise
  */
 int cli_check_in_child(int (*probe)(const void *arg), const void *arg);
 
+/*
+ * For a probe in a child: a user namespace with a map, held by a child of its own that waits for the end of a pipe.
+ * Returns its descriptor or -errno.
+ */
+int cli_check_mapped_namespace(void);
+
 /* Is nothing missing that containers in namespaces need? */
 bool cli_check_works(const struct check *c);
 void cli_check_text(struct buf *out, const struct check *c);
@@ -64,6 +71,7 @@ void cli_check_json(struct buf *out, const struct check *c);
 /* The groups of facts, each in its file. */
 void cli_check_kernel(struct check *c); /* check_kernel.c */
 void cli_check_mounts(struct check *c); /* check_mounts.c */
+void cli_check_storage(struct check *c); /* check_storage.c */
 void cli_check_namespaces(struct check *c); /* check_namespaces.c */
 void cli_check_cgroups(struct check *c); /* check_cgroups.c */
 void cli_check_security(struct check *c); /* check_security.c */

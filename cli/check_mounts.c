@@ -51,11 +51,7 @@ static int write_file(const char *path, const char *text, size_t n)
 	return fd < 0 || write(fd, text, n) != (ssize_t)n ? -errno : 0;
 }
 
-/*
- * A user namespace with a map, held by a child that waits for the end of our
- * pipe. Returns its descriptor or -errno.
- */
-static int mapped_namespace(void)
+int cli_check_mapped_namespace(void)
 {
 	int ready[2], stay[2];
 	char path[64], byte = 0;
@@ -95,7 +91,7 @@ static int mapped_namespace(void)
 /* In a child: what it leaves open and whom it leaves waiting ends with it. */
 static int probe_idmap(const void *arg)
 {
-	auto_close int user = mapped_namespace();
+	auto_close int user = cli_check_mapped_namespace();
 	auto_close int fd = detached(arg);
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
 

@@ -22,6 +22,17 @@ int cmd_sandbox(struct cli *cli, struct error *err)
 	return r;
 }
 
+/* Of one that somebody works on, or that is damaged, the use stays unknown: the rest of it is worth seeing all the same. */
+static void ask_use(const struct cli *cli, const struct ovl_store *store, struct sandbox_row *row)
+{
+	struct ovl_sandbox sb = OVL_SANDBOX_INIT;
+
+	if (row->sb.kind == OVL_SANDBOX_DIRECTORY || ovl_sandbox_open(store, row->sb.name, cli->arena, &sb, NULL) < 0)
+		return;
+	ovl_sandbox_usage(store, &sb, &row->usage, NULL);
+	ovl_sandbox_release(store, &sb);
+}
+
 static int read_all(const struct cli *cli, const struct ovl_store *store, struct sandbox_row **ret, size_t *ret_n,
 		    struct error *err)
 {
@@ -36,6 +47,9 @@ static int read_all(const struct cli *cli, const struct ovl_store *store, struct
 
 		row->sb = v[i];
 		row->usage = (struct ovl_usage){ .max_bytes = v[i].max_bytes, .max_inodes = v[i].max_inodes };
+		/* A kept image would have to be mounted for it: that is left to `show`. */
+		if (v[i].is_used || v[i].kind == OVL_SANDBOX_QUOTA)
+			ask_use(cli, store, row);
 	}
 	return 0;
 }
@@ -88,6 +102,8 @@ int cmd_sandbox_show(struct cli *cli, struct error *err)
 		error_hint(err, "`bulkhead sandbox list` shows those there are");
 		return r;
 	}
+	if (!v[i].usage.is_known)
+		ask_use(cli, &store, &v[i]);
 	if (cli_is_json(cli))
 		sandbox_json(&out, &v[i]);
 	else
