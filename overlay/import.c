@@ -134,7 +134,7 @@ static int claim(const struct import *im, const char *hex, int *ret_fd, struct e
 /* What an import that was killed left, and the empty tree. */
 static int prepare(int dir_fd, struct error *err)
 {
-	static const char *const parts[] = { LAYER_TREE, LAYER_LISTING, LAYER_RECORD };
+	static const char *const parts[] = { LAYER_TREE, LAYER_LISTING, LAYER_RECORD, LAYER_HAS_ROOT };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++)

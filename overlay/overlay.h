@@ -14,9 +14,11 @@
  *	    tree/                  the files. Whiteout: character device 0/0. Opaque directory: the extended
  *	                           attribute trusted.overlay.opaque (kernel, filesystems/overlayfs.rst)
  *	    listing                a line for each entry of tree/, sorted: metadata and digest of content
- *	    layer.json             {diffId, listing (its digest), entries, bytes, hasRoot, imported}
+ *	    layer.json             {diffId, listing (its digest), entries, bytes, hasRoot}
+ *	    has-root               an empty file, there if hasRoot is true
  *	  images/<name, escaped>   one record: {name, source, manifest, config, layers, imported}
  *	  refs/<user>              who uses which layers; see ovl_hold_take()
+ *	  sandboxes/<name>/        what a container writes; see sandbox.h
  *	  work/<name>/             a layer being unpacked or removed, flock()ed by who does it
  *
  * What a kill -9, a crash or a full disk leaves: files in work/ and refs/ whose lock is free, and layers

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,6 +74,8 @@ int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err)
 	json_w_bool(&w, "hasRoot", layer->has_root);
 	json_w_close(&w, '}');
 	buf_putc(&text, '\n');
+	if (layer->has_root && mknodat(dir_fd, LAYER_HAS_ROOT, S_IFREG | 0600, 0) < 0 && errno != EEXIST)
+		return error_set(err, errno, "make " LAYER_HAS_ROOT);
 	return file_write_all(fd, LAYER_RECORD, text.data, text.len, err);
 }
 

@@ -11,6 +11,7 @@
 #define LAYER_RECORD "layer.json"
 #define LAYER_LISTING "listing"
 #define LAYER_TREE "tree"
+#define LAYER_HAS_ROOT "has-root" /* an empty file, there if layer.json says so: one question for each of many layers */
 
 /* Reads the record of a layer. -ENOENT: there is no such layer. */
 int layer_read(int layers_fd, const char *hex, struct arena *a, struct ovl_layer *ret, struct error *err);

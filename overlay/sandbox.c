@@ -122,7 +122,7 @@ static int make_new(const struct ovl_store *store, int sandboxes_fd, const struc
 	if (r == -EEXIST || r == -ENOENT)
 		return -EAGAIN;
 	if (r == 0)
-		r = space_attach(store, &sb, SANDBOX_NEW, a, err);
+		r = space_attach(store, &sb, SANDBOX_NEW, err);
 	if (r < 0) {
 		sandbox_discard(sandboxes_fd, &sb, NULL);
 		auto_closep(&sb.upper_fd);
@@ -200,7 +200,7 @@ static int take_up(const struct ovl_store *store, int sandboxes_fd, const struct
 	sb.is_used = true;
 	r = rewrite(store, &sb, err);
 	if (r == 0)
-		r = space_attach(store, &sb, SANDBOX_OLD, a, err);
+		r = space_attach(store, &sb, SANDBOX_OLD, err);
 	if (r < 0) {
 		auto_closep(&sb.upper_fd);
 		auto_closep(&sb.work_fd);
@@ -246,7 +246,7 @@ int ovl_sandbox_open(const struct ovl_store *store, const char *name, struct are
 	if (r < 0)
 		return r;
 	sb.dir_fd = dir;
-	r = space_attach(store, &sb, SANDBOX_OLD, a, err);
+	r = space_attach(store, &sb, SANDBOX_OLD, err);
 	if (r < 0) {
 		auto_closep(&sb.upper_fd);
 		auto_closep(&sb.work_fd);

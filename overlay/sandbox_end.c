@@ -33,10 +33,32 @@ static int remove_all(int dir_fd, struct error *err)
 	return r < 0 ? r : remove_tree(dir_fd, SANDBOX_RECORD, err);
 }
 
+/*
+ * What nearly every sandbox is at its end: an upper with few files or none, and what a volatile overlay leaves in
+ * work/, which no container reaches. Whatever else there is, the last of these says so.
+ */
+static bool remove_usual(int sandboxes_fd, const struct ovl_sandbox *sb)
+{
+	static const char *const work[] = { OVL_WORK "/work/incompat/volatile", OVL_WORK "/work/incompat",
+					    OVL_WORK "/work", OVL_WORK };
+
+	if (unlinkat(sb->dir_fd, OVL_UPPER, AT_REMOVEDIR) < 0 && remove_tree(sb->dir_fd, OVL_UPPER, NULL) < 0)
+		return false;
+	unlinkat(sb->dir_fd, OVL_WORK "/work/incompat/volatile/dirty", 0);
+	for (size_t i = 0; i < ARRAY_SIZE(work); i++)
+		unlinkat(sb->dir_fd, work[i], AT_REMOVEDIR);
+	if (faccessat(sb->dir_fd, OVL_WORK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return false;
+	unlinkat(sb->dir_fd, SANDBOX_RECORD, 0);
+	return unlinkat(sandboxes_fd, sb->name, AT_REMOVEDIR) == 0;
+}
+
 int sandbox_discard(int sandboxes_fd, const struct ovl_sandbox *sb, struct error *err)
 {
 	int r = space_forget(sb, err);
 
+	if (r == 0 && sb->kind == OVL_SANDBOX_DIRECTORY && remove_usual(sandboxes_fd, sb))
+		return 0;
 	if (r == 0)
 		r = remove_all(sb->dir_fd, err);
 	if (r == 0 && unlinkat(sandboxes_fd, sb->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
@@ -128,12 +150,12 @@ int ovl_sandbox_remove(const struct ovl_store *store, const char *name, struct e
 
 static int reset(const struct ovl_store *store, struct visit *v, struct error *err)
 {
-	int r = space_attach(store, &v->sb, SANDBOX_OLD, v->arena, err);
+	int r = space_attach(store, &v->sb, SANDBOX_OLD, err);
 
 	if (r == 0)
 		r = parts_check_unused(v->sb.upper_fd, v->sb.work_fd, err);
 	if (r == 0)
-		r = space_reset(store, &v->sb, v->arena, err);
+		r = space_reset(store, &v->sb, err);
 	if (!v->sb.is_used)
 		ovl_sandbox_release(store, &v->sb);
 	return r;

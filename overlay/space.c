@@ -21,48 +21,26 @@
 #include "overlay/record.h"
 #include "overlay/store.h"
 #include "spec/base/auto.h"
-#include "spec/base/file.h"
-#include "spec/base/json.h"
 #include "spec/base/mountapi.h"
 
 #define OVL_FS "fs"
 #define IMAGE_MOST_BYTES (1ull << 40)
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
-/* Does the layer's archive say what the root is like? */
-static int layer_has_root(int layers_fd, const char *hex, struct arena *a, bool *ret, struct error *err)
-{
-	char name[OVL_HEX_BYTES + sizeof(LAYER_RECORD) + 1], text[2048];
-	const struct json *v;
-
-	snprintf(name, sizeof(name), "%.64s/" LAYER_RECORD, hex);
-
-	ssize_t n = file_read_at(layers_fd, name, text, sizeof(text), err);
-	int r = n < 0 ? (int)n : json_parse(text, (size_t)n, name, a, &v, err);
-
-	if (r == 0)
-		r = json_bool(json_get(v, "hasRoot"), ret, err);
-	return r < 0 ? error_wrap(err, r, "cannot find the layer sha256:%s", hex) : 0;
-}
-
 /* The topmost lower with a root of its own; the lowest when none has. */
-static int open_model(const struct ovl_store *store, const struct ovl_sandbox *sb, struct arena *a, struct error *err)
+static int open_model(const struct ovl_store *store, const struct ovl_sandbox *sb, struct error *err)
 {
-	char path[OVL_HEX_BYTES + sizeof(LAYER_TREE) + 1], what[160];
+	char path[OVL_HEX_BYTES + sizeof(LAYER_HAS_ROOT) + 1], what[160];
 	auto_close int layers = store_dir(store, "layers", err);
-	size_t i = sb->n_lowers;
-	bool has = false;
-	int r = layers < 0 ? layers : 0;
+	const struct ovl_lower *lower = &sb->lowers[sb->n_lowers - 1];
 
-	while (r == 0 && !has && i-- > 0) {
-		has = i == 0 || sb->lowers[i].dir;
-		if (!has)
-			r = layer_has_root(layers, sb->lowers[i].hex, a, &has, err);
+	if (layers < 0)
+		return layers;
+	for (; lower > sb->lowers && lower->hex; lower--) {
+		snprintf(path, sizeof(path), "%.64s/" LAYER_HAS_ROOT, lower->hex);
+		if (faccessat(layers, path, F_OK, 0) == 0)
+			break;
 	}
-	if (r < 0)
-		return r;
-
-	const struct ovl_lower *lower = &sb->lowers[i];
 
 	snprintf(path, sizeof(path), "%.64s/" LAYER_TREE, lower->hex ? lower->hex : "");
 
@@ -124,10 +102,9 @@ static int make_dir(int base_fd, const char *name, struct error *err)
 	return fd < 0 ? error_set(err, errno, "open the directory %s of a sandbox", name) : fd;
 }
 
-static int make_both(const struct ovl_store *store, struct ovl_sandbox *sb, int base_fd, struct arena *a,
-		     struct error *err)
+static int make_both(const struct ovl_store *store, struct ovl_sandbox *sb, int base_fd, struct error *err)
 {
-	auto_close int model = open_model(store, sb, a, err);
+	auto_close int model = open_model(store, sb, err);
 	auto_close int upper = model < 0 ? model : make_dir(base_fd, OVL_UPPER, err);
 	int r = upper < 0 ? upper : copy_root(model, upper, err);
 
@@ -141,15 +118,15 @@ static int make_both(const struct ovl_store *store, struct ovl_sandbox *sb, int 
 }
 
 static int open_both(const struct ovl_store *store, struct ovl_sandbox *sb, int base_fd, enum sandbox_age age,
-		     struct arena *a, struct error *err)
+		     struct error *err)
 {
 	if (age == SANDBOX_NEW)
-		return make_both(store, sb, base_fd, a, err);
+		return make_both(store, sb, base_fd, err);
 
 	auto_close int work = openat(base_fd, OVL_WORK, DIR_FLAGS);
 
 	if (work < 0 && errno == ENOENT)
-		return make_both(store, sb, base_fd, a, err);
+		return make_both(store, sb, base_fd, err);
 
 	auto_close int upper = work < 0 ? work : openat(base_fd, OVL_UPPER, DIR_FLAGS);
 
@@ -245,8 +222,7 @@ static int attach_file_system(const struct ovl_sandbox *sb, enum sandbox_age age
 	return TAKE_FD(fd);
 }
 
-int space_attach(const struct ovl_store *store, struct ovl_sandbox *sb, enum sandbox_age age, struct arena *a,
-		 struct error *err)
+int space_attach(const struct ovl_store *store, struct ovl_sandbox *sb, enum sandbox_age age, struct error *err)
 {
 	bool has_own = has_file_system(sb);
 	auto_close int fs = has_own ? attach_file_system(sb, age, err) : -1;
@@ -254,7 +230,7 @@ int space_attach(const struct ovl_store *store, struct ovl_sandbox *sb, enum san
 	if (has_own && fs < 0)
 		return fs;
 
-	int r = open_both(store, sb, has_own ? fs : sb->dir_fd, age, a, err);
+	int r = open_both(store, sb, has_own ? fs : sb->dir_fd, age, err);
 
 	if (r == 0 && sb->kind == OVL_SANDBOX_QUOTA)
 		r = quota_join(sb->upper_fd, sb->project, err);
@@ -301,7 +277,7 @@ int space_forget(const struct ovl_sandbox *sb, struct error *err)
 	return space_detach(sb, err);
 }
 
-int space_reset(const struct ovl_store *store, struct ovl_sandbox *sb, struct arena *a, struct error *err)
+int space_reset(const struct ovl_store *store, struct ovl_sandbox *sb, struct error *err)
 {
 	auto_close int base = space_base(sb);
 
@@ -313,7 +289,7 @@ int space_reset(const struct ovl_store *store, struct ovl_sandbox *sb, struct ar
 	auto_closep(&sb->upper_fd);
 	auto_closep(&sb->work_fd);
 	sb->upper_fd = sb->work_fd = -1;
-	return r < 0 ? r : space_attach(store, sb, SANDBOX_OLD, a, err);
+	return r < 0 ? r : space_attach(store, sb, SANDBOX_OLD, err);
 }
 
 static int claim_quota(const struct ovl_store *store, struct ovl_sandbox *sb, struct error *err)

@@ -19,8 +19,7 @@ int space_begin(const struct ovl_store *store, struct ovl_sandbox *sb, enum spac
  * Opens upper_fd and work_fd of sb, whose directory is open and locked; what is missing is made, mounted, limited.
  * A new upper's root is that of the topmost lower that has one. Safe to repeat after a kill at any moment.
  */
-int space_attach(const struct ovl_store *store, struct ovl_sandbox *sb, enum sandbox_age age, struct arena *a,
-		 struct error *err);
+int space_attach(const struct ovl_store *store, struct ovl_sandbox *sb, enum sandbox_age age, struct error *err);
 
 /* Unmounts what the sandbox has mounted; nothing is lost by it but what is in memory alone. */
 int space_detach(const struct ovl_sandbox *sb, struct error *err);
@@ -32,4 +31,4 @@ int space_forget(const struct ovl_sandbox *sb, struct error *err);
 int space_base(const struct ovl_sandbox *sb);
 
 /* Empties the upper. A kill meanwhile leaves what space_attach() goes on with. */
-int space_reset(const struct ovl_store *store, struct ovl_sandbox *sb, struct arena *a, struct error *err);
+int space_reset(const struct ovl_store *store, struct ovl_sandbox *sb, struct error *err);

@@ -65,8 +65,8 @@ static void make_lowers(void)
 		layers[i].hex = hexes[i];
 		snprintf(path, sizeof(path), "store/layers/%.64s", hexes[i]);
 		cr_assert_eq(mkdirat(room_fd, path, 0755), 0);
-		snprintf(path, sizeof(path), "store/layers/%.64s/layer.json", hexes[i]);
-		room_file(path, "{\"hasRoot\":true}");
+		snprintf(path, sizeof(path), "store/layers/%.64s/has-root", hexes[i]);
+		room_file(path, "");
 		snprintf(path, sizeof(path), "store/layers/%.64s/tree", hexes[i]);
 		cr_assert_eq(mkdirat(room_fd, path, 0755), 0);
 		snprintf(path, sizeof(path), "store/layers/%.64s/tree/file-%d", hexes[i], i);

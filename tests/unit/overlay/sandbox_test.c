@@ -40,10 +40,10 @@ static void fini(void)
 
 TestSuite(ovl_sandbox, .init = init, .fini = fini);
 
-/* Layer i has the file "common" with its number and one of its own; has_root is of the odd ones. */
+/* Layer i has the file "common" with its number and one of its own. The odd ones have a root. */
 static void make_layer(int i)
 {
-	char path[160], text[400];
+	char path[160], text[16];
 
 	snprintf(hexes[i], sizeof(hexes[i]), "%064d", i);
 	lowers[i].hex = hexes[i];
@@ -51,11 +51,9 @@ static void make_layer(int i)
 	cr_assert_eq(mkdirat(room_fd, path, 0755), 0);
 	snprintf(path, sizeof(path), "store/layers/%s/tree", hexes[i]);
 	cr_assert_eq(mkdirat(room_fd, path, 0755), 0);
-	snprintf(path, sizeof(path), "store/layers/%s/layer.json", hexes[i]);
-	snprintf(text, sizeof(text),
-		 "{\"diffId\":\"sha256:%s\",\"listing\":\"sha256:%s\",\"entries\":2,\"bytes\":2,\"hasRoot\":%s}\n",
-		 hexes[i], hexes[i], i % 2 ? "true" : "false");
-	room_file(path, text);
+	snprintf(path, sizeof(path), "store/layers/%s/has-root", hexes[i]);
+	if (i % 2)
+		room_file(path, "");
 	snprintf(text, sizeof(text), "%d", i);
 	snprintf(path, sizeof(path), "store/layers/%s/tree/common", hexes[i]);
 	room_file(path, text);
