@@ -52,22 +52,36 @@ int ovl_images(const struct ovl_store *store, struct arena *a, struct ovl_image 
 	return r;
 }
 
+/* Its record has its name: the others need not be read. -ENOENT. */
+static int image_by_name(const struct ovl_store *store, const char *name, struct arena *a, struct ovl_image *ret,
+			 struct error *err)
+{
+	char file[NAME_MAX + 1];
+	auto_close int images = store_dir(store, "images", err);
+
+	if (images < 0)
+		return images;
+	if (name_escape(name, file, NULL) < 0)
+		return -ENOENT;
+	return image_read(images, file, a, ret, err);
+}
+
 /* The record, by name, else by source. */
 int image_find(const struct ovl_store *store, const char *name, struct arena *a,
 		       struct ovl_image *ret, struct error *err)
 {
 	struct ovl_image *v;
 	size_t n;
-	const char *source = source_canonical(name, a);
-	int r = images_read(store, a, &v, &n, err);
+	int r = image_by_name(store, name, a, ret, err);
 
+	if (r != -ENOENT)
+		return r;
+
+	const char *source = source_canonical(name, a);
+
+	r = images_read(store, a, &v, &n, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(v[i].name, name)) {
-			*ret = v[i];
-			return 0;
-		}
 	for (size_t i = 0; source && i < n; i++)
 		if (!strcmp(v[i].source, source)) {
 			*ret = v[i];

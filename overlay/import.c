@@ -328,11 +328,13 @@ static int begin(struct import *im, const struct ovl_image *image, struct hold *
 	return r < 0 ? r : hold_begin(im->store, "import", image->layers, image->n_layers, hold, err);
 }
 
-static int commit(struct import *im, const struct ovl_image *image, struct error *err)
+static int commit(struct import *im, struct ovl_image *image, struct error *err)
 {
 	auto_close int lock = store_lock(im->store, LOCK_EX, err);
 	int r = lock < 0 ? lock : check_free(im, image, err);
 
+	if (r == 0)
+		r = image_fill(im->store, image, im->a, err);
 	return r < 0 ? r : image_write(im->store, image, err);
 }
 

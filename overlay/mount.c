@@ -25,9 +25,6 @@
 #include "spec/base/auto.h"
 #include "spec/base/mountapi.h"
 
-/* What overlayfs makes in a work directory. */
-#define OVL_WORK_USED "work"
-
 #define WHAT_BYTES 160
 
 /* The kernel's own last words about a refused option or mount, when it left some ("e " and a sentence). */

@@ -11,6 +11,7 @@
 
 #define OVL_UPPER "upper"
 #define OVL_WORK "work"
+#define OVL_WORK_USED "work" /* in it: what overlayfs makes there, and incompat/volatile/dirty in that */
 
 struct ovl_parts {
 	const struct ovl_store *store;

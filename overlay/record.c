@@ -58,6 +58,17 @@ static int get_count(const struct json *from, const char *name, uint64_t *ret, s
 	return v ? json_uint(v, UINT64_MAX, ret, err) : error_rule(err, EINVAL, "has no member %s", name);
 }
 
+static void put_layer(struct json_w *w, const struct ovl_layer *layer)
+{
+	json_w_open(w, NULL, '{');
+	put_digest(w, "diffId", layer->hex);
+	put_digest(w, "listing", layer->listing);
+	json_w_uint(w, "entries", layer->entries);
+	json_w_uint(w, "bytes", layer->bytes);
+	json_w_bool(w, "hasRoot", layer->has_root);
+	json_w_close(w, '}');
+}
+
 int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err)
 {
 	auto_buf struct buf text = BUF_INIT;
@@ -66,13 +77,7 @@ int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err)
 
 	if (fd < 0)
 		return error_set(err, errno, "make " LAYER_RECORD);
-	json_w_open(&w, NULL, '{');
-	put_digest(&w, "diffId", layer->hex);
-	put_digest(&w, "listing", layer->listing);
-	json_w_uint(&w, "entries", layer->entries);
-	json_w_uint(&w, "bytes", layer->bytes);
-	json_w_bool(&w, "hasRoot", layer->has_root);
-	json_w_close(&w, '}');
+	put_layer(&w, layer);
 	buf_putc(&text, '\n');
 	if (layer->has_root && mknodat(dir_fd, LAYER_HAS_ROOT, S_IFREG | 0600, 0) < 0 && errno != EEXIST)
 		return error_set(err, errno, "make " LAYER_HAS_ROOT);
@@ -84,7 +89,7 @@ static int layer_parse(const struct json *v, const char *hex, struct ovl_layer *
 	struct ovl_layer layer = { 0 };
 	int r = get_digest(json_get(v, "diffId"), layer.hex, err);
 
-	if (r == 0 && strcmp(layer.hex, hex) != 0)
+	if (r == 0 && hex && strcmp(layer.hex, hex) != 0)
 		r = error_rule(err, EINVAL, "is of another layer, sha256:%s", layer.hex);
 	if (r == 0)
 		r = get_digest(json_get(v, "listing"), layer.listing, err);
@@ -127,8 +132,12 @@ static void image_text(const struct ovl_image *image, struct buf *text)
 	json_w_str(&w, "manifest", image->manifest);
 	json_w_str(&w, "imported", image->imported);
 	json_w_open(&w, "layers", '[');
-	for (size_t i = 0; i < image->n_layers; i++)
-		put_digest(&w, NULL, image->layers[i].hex);
+	for (size_t i = 0; i < image->n_layers; i++) {
+		if (image->layers[i].listing[0])
+			put_layer(&w, &image->layers[i]);
+		else
+			put_digest(&w, NULL, image->layers[i].hex);
+	}
 	json_w_close(&w, ']');
 	json_w_str(&w, "configDigest", image->config_digest);
 	json_w_raw(&w, "config", image->config, image->config_n);
@@ -147,6 +156,12 @@ int image_write(const struct ovl_store *store, const struct ovl_image *image, st
 		return r;
 	image_text(image, &text);
 	return store_put(store, images, file, text.data, text.len, err);
+}
+
+/* A digest alone is enough: image_fill() looks the rest up. */
+static int get_layer(const struct json *v, struct ovl_layer *ret, struct error *err)
+{
+	return v->type == JSON_STRING ? get_digest(v, ret->hex, err) : layer_parse(v, NULL, ret, err);
 }
 
 static int image_parse(const struct json *v, const char *text, struct arena *a, struct ovl_image *ret,
@@ -172,7 +187,7 @@ static int image_parse(const struct json *v, const char *text, struct arena *a, 
 	image.config_n = config->end - config->begin;
 	image.layers = arena_array(a, layers->count + 1, sizeof(*image.layers));
 	json_each(layer, layers) {
-		r = get_digest(layer, image.layers[image.n_layers++].hex, err);
+		r = get_layer(layer, &image.layers[image.n_layers++], err);
 		if (r < 0)
 			return r;
 	}
@@ -215,8 +230,13 @@ int image_fill(const struct ovl_store *store, struct ovl_image *image, struct ar
 	auto_close int layers = store_dir(store, "layers", err);
 	int r = layers < 0 ? layers : 0;
 
-	for (size_t i = 0; r == 0 && i < image->n_layers; i++)
-		r = layer_read(layers, image->layers[i].hex, a, &image->layers[i], err);
+	for (size_t i = 0; r == 0 && i < image->n_layers; i++) {
+		struct ovl_layer *layer = &image->layers[i];
+
+		/* Is it there at all? What reads it, if it is not, has the message. */
+		if (!layer->listing[0] || faccessat(layers, layer->hex, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			r = layer_read(layers, layer->hex, a, layer, err);
+	}
 	if (r < 0)
 		return error_wrap(err, r, "image %s is incomplete", image->name);
 

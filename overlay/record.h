@@ -18,9 +18,9 @@ int layer_read(int layers_fd, const char *hex, struct arena *a, struct ovl_layer
 /* Writes it into the directory of a layer that is being made. */
 int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err);
 
-/* Writes the image's record; the caller has the store's lock alone. */
+/* Writes the image's record, with what is known of its layers; the caller has the store's lock alone. */
 int image_write(const struct ovl_store *store, const struct ovl_image *image, struct error *err);
-/* Reads the record file of that name in images/; layers have their diffIDs alone. */
+/* Reads the record file of that name in images/; layers may have their diffIDs alone. */
 /* Would image_write()'s record be read again? An image must not make a store that nobody can list. */
 int image_check(const struct ovl_image *image, struct arena *a, struct error *err);
 int image_read(int images_fd, const char *file, struct arena *a, struct ovl_image *ret, struct error *err);
@@ -31,7 +31,10 @@ int images_read(const struct ovl_store *store, struct arena *a, struct ovl_image
 		struct error *err);
 int layers_read(const struct ovl_store *store, struct arena *a, struct ovl_layer **ret, size_t *ret_n,
 		struct error *err);
-/* Fills in what layer.json says. -ENOENT with the layer that is gone. */
+/*
+ * Fills in what layer.json says, unless the record has it already, so that an image of a hundred layers is one file to
+ * read. -ENOENT with the layer that is gone.
+ */
 int image_fill(const struct ovl_store *store, struct ovl_image *image, struct arena *a,
 	       struct error *err);
 /* Sorted by hex, without those that are there twice. ret may be layers. */

@@ -17,6 +17,7 @@
 #include "spec/base/auto.h"
 
 #define LOCK_SECONDS 10
+#define USED OVL_WORK "/" OVL_WORK_USED
 
 /* The record goes last: without one, nobody would know what the rest is. */
 static int remove_all(int dir_fd, struct error *err)
@@ -39,12 +40,11 @@ static int remove_all(int dir_fd, struct error *err)
  */
 static bool remove_usual(int sandboxes_fd, const struct ovl_sandbox *sb)
 {
-	static const char *const work[] = { OVL_WORK "/work/incompat/volatile", OVL_WORK "/work/incompat",
-					    OVL_WORK "/work", OVL_WORK };
+	static const char *const work[] = { USED "/incompat/volatile", USED "/incompat", USED, OVL_WORK };
 
 	if (unlinkat(sb->dir_fd, OVL_UPPER, AT_REMOVEDIR) < 0 && remove_tree(sb->dir_fd, OVL_UPPER, NULL) < 0)
 		return false;
-	unlinkat(sb->dir_fd, OVL_WORK "/work/incompat/volatile/dirty", 0);
+	unlinkat(sb->dir_fd, USED "/incompat/volatile/dirty", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(work); i++)
 		unlinkat(sb->dir_fd, work[i], AT_REMOVEDIR);
 	if (faccessat(sb->dir_fd, OVL_WORK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
