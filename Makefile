@@ -12,7 +12,8 @@
 # A room may use the rooms that USES_ names and nothing else: its unit tests link
 # exactly these, so a call that goes sideways or upwards does not link.
 
-ROOMS = spec/base spec runtime/process namespaces cgroups cgroups/cpugroup cgroups/systemd overlay vm/fs vm runtime cli
+ROOMS = spec/base spec runtime/process namespaces cgroups cgroups/cpugroup cgroups/systemd overlay \
+        vm/fs vm/virtio vm/kernel vm runtime cli
 
 USES_spec/base       =
 USES_spec            = spec/base
@@ -23,8 +24,10 @@ USES_cgroups/cpugroup = cgroups spec spec/base
 USES_cgroups/systemd = cgroups spec spec/base
 USES_overlay         = spec spec/base
 USES_vm/fs           = spec/base
-USES_vm              = vm/fs spec spec/base
-USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm vm/fs spec spec/base
+USES_vm/virtio       = vm/fs spec/base
+USES_vm/kernel       = spec/base
+USES_vm              = vm/virtio vm/kernel vm/fs spec/base
+USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm vm/virtio vm/kernel vm/fs spec spec/base
 USES_cli             = runtime $(USES_runtime)
 
 B       ?= build
@@ -103,6 +106,17 @@ $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(filter-out -include spec/base/banned.h -Wmissing-prototypes,$(ALL_CF)) -c -o $@ $<
+
+# A guest and who starts it (tests/vm/), run on the disposable host.
+VM_LIBS  = $(call lib,vm) $(foreach r,$(USES_vm),$(if $(call srcs,$r),$(call lib,$r)))
+$(B)/tests/vm/boot: $(B)/tests/vm/boot.o $(VM_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/tests/vm/guest: tests/vm/guest.c
+	@mkdir -p $(@D)
+	$(call say,GUEST)
+	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -Os -Wall -Wextra -Werror -static -s -o $@ $<
+vm-test: $(B)/tests/vm/boot $(B)/tests/vm/guest
 
 # The static binary's objects live beside the others, which unit tests and the shared binary use.
 M        = $(B)/musl
@@ -189,5 +203,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps check check-deps host-kernel unit lint quickstart bench install clean
+.PHONY: vm-test all deps check check-deps host-kernel unit lint quickstart bench install clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

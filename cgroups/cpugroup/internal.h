@@ -73,6 +73,12 @@ uint64_t cpg_weight_of_nice(int nice);
 enum cpg_lock_kind { CPG_LOCK_SHARED, CPG_LOCK_EXCLUSIVE };
 int cpg_lock(int dir_fd, enum cpg_lock_kind kind, const char *path, struct error *err);
 /*
+ * Taken last and for moments: shared by who moves processes, alone by who changes partitions. Linux 6.12 can lock up
+ * for good when both happen at once. A host in which somebody keeps it is no reason not to go on.
+ */
+void cpg_membership_lock(const struct cpg *cpg, enum cpg_lock_kind kind);
+void cpg_membership_unlock(const struct cpg *cpg);
+/*
  * The lock of whoever changes groups: on the base, so that admission and CPUs of all groups stand still. The base is
  * made when `make` says so and it is not there; *ret_made tells (may be NULL). Returns the base's fd.
  */

@@ -35,6 +35,21 @@ int cpg_lock(int dir_fd, enum cpg_lock_kind kind, const char *path, struct error
 	return 0;
 }
 
+/*
+ * Who makes a partition holds cpuset_mutex and waits for the pools of the unbound work queues, which may wait for a
+ * new worker; its fork waits for cgroup_threadgroup_rwsem, and who moves a process holds that and waits for
+ * cpuset_mutex. Nobody of these four can be killed. So at least none of ours makes the fourth.
+ */
+void cpg_membership_lock(const struct cpg *cpg, enum cpg_lock_kind kind)
+{
+	cpg_lock(cpg->host->root_fd, kind, "", NULL);
+}
+
+void cpg_membership_unlock(const struct cpg *cpg)
+{
+	flock(cpg->host->root_fd, LOCK_UN);
+}
+
 /* Was the directory replaced while we waited? Its path then leads to another inode or nowhere. */
 static bool is_still(const struct cpg *cpg, int fd, const char *path)
 {

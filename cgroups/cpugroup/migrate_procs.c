@@ -132,9 +132,12 @@ int mig_move_all(struct mig *m, int src_fd, int dst_fd, size_t *ret_n, struct er
 	unsigned us = 50;
 
 	for (;;) {
+		cpg_membership_lock(m->cpg, CPG_LOCK_SHARED);
+
 		int r = move_round(m, src_fd, dst_fd, 0, ret_n, err);
 		int left = r < 0 ? r : cg_is_populated(src_fd);
 
+		cpg_membership_unlock(m->cpg);
 		if (r < 0 || left == 0)
 			return r;
 		if (left < 0)

@@ -56,8 +56,8 @@ static int change_above(const struct cpg *cpg, const char *path, const struct cp
 	return r;
 }
 
-int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, const struct cpg_mask *keep, struct cpg_journal *j,
-			struct error *err)
+static int leave(struct cpg *cpg, int fd, const char *path, const struct cpg_mask *keep, struct cpg_journal *j,
+		 struct error *err)
 {
 	const char *now = cpg_text(fd, PARTITION, j->a);
 	struct cpg_mask cpus = { { 0 } };
@@ -71,6 +71,17 @@ int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, const struct 
 		return r;
 	r = change_exclusive(fd, path, &cpus, GIVE_BACK, j, err);
 	return r < 0 ? r : change_above(cpg, path, &cpus, GIVE_BACK, j, err);
+}
+
+int cpg_partition_leave(struct cpg *cpg, int fd, const char *path, const struct cpg_mask *keep, struct cpg_journal *j,
+			struct error *err)
+{
+	cpg_membership_lock(cpg, CPG_LOCK_EXCLUSIVE);
+
+	int r = leave(cpg, fd, path, keep, j, err);
+
+	cpg_membership_unlock(cpg);
+	return r;
 }
 
 static bool has_partition_above(const struct cpg_plan *p)
@@ -93,7 +104,7 @@ static int take_exclusive(const struct cpg_plan *p, int fd, struct cpg_journal *
 	return r < 0 ? r : change_exclusive(fd, p->path, &p->cpus, TAKE, j, err);
 }
 
-int cpg_partition_enter(const struct cpg_plan *p, int fd, struct cpg_journal *j, struct error *err)
+static int enter(const struct cpg_plan *p, int fd, struct cpg_journal *j, struct error *err)
 {
 	const char *word = p->policy->exclusive == CPG_ISOLATED ? "isolated" : "root";
 	const char *now = "";
@@ -121,6 +132,27 @@ int cpg_partition_enter(const struct cpg_plan *p, int fd, struct cpg_journal *j,
 	return r;
 }
 
+int cpg_partition_enter(const struct cpg_plan *p, int fd, struct cpg_journal *j, struct error *err)
+{
+	cpg_membership_lock(p->cpg, CPG_LOCK_EXCLUSIVE);
+
+	int r = enter(p, fd, j, err);
+
+	cpg_membership_unlock(p->cpg);
+	return r;
+}
+
+/* A word alone does not bring an invalid one back. */
+static bool ask_again(const struct cpg *cpg, int fd, const char *word)
+{
+	cpg_membership_lock(cpg, CPG_LOCK_EXCLUSIVE);
+
+	bool is_asked = cg_write_text(fd, PARTITION, "member") == 0 && cg_write_text(fd, PARTITION, word) == 0;
+
+	cpg_membership_unlock(cpg);
+	return is_asked;
+}
+
 void cpg_partition_recover(struct cpg *cpg, struct arena *a)
 {
 	struct cpg_tree t;
@@ -136,7 +168,7 @@ void cpg_partition_recover(struct cpg *cpg, struct arena *a)
 
 		auto_close int fd = cg_open_below(cpg->host->root_fd, n->path, O_RDONLY | O_DIRECTORY);
 
-		if (fd < 0 || cg_write_text(fd, PARTITION, "member") < 0 || cg_write_text(fd, PARTITION, word) < 0)
+		if (fd < 0 || !ask_again(cpg, fd, word))
 			continue;
 		log_at(cpg->log, LOG_INFO, "tried CPU group \"%s\" again: /%s/" PARTITION " \"%s\" -> \"%s\"", n->name,
 		       n->path, n->partition, cpg_text(fd, PARTITION, a));

@@ -79,7 +79,7 @@ def is_whole(t, c, everybody, groups_of, quota=None):
 @envs("host")
 @alone
 @deadline(60)
-def test_two_hundred_moves_under_load_lose_nobody_and_no_limit(t):
+def test_many_moves_under_load_lose_nobody_and_no_limit(t):
     with groups(t) as g:
         # With short periods nobody has long to wait until he may run again, and be frozen.
         places = [g.create(name, "--cap", f"{int(CAP * PERIOD)}/{PERIOD}") for name in "ab"]
@@ -90,20 +90,22 @@ def test_two_hundred_moves_under_load_lose_nobody_and_no_limit(t):
         sampler.start()
         usage = Usage(*places)
         began = time.monotonic()
-        for n in range(200):
-            g("move", c.id, "ba"[n % 2]).ok()
-        took = time.monotonic() - began
+        moves, took = 0, 0
+        while moves < 20 or (moves < 200 and took < 40):
+            for name in "ba":
+                g("move", c.id, name).ok()
+            moves, took = moves + 2, time.monotonic() - began
         used = usage.cpus()
         sampler.end()
         eq(sampler.wrong[:3], [], "limits seen on the way")
-        true(sampler.samples > 200 and len(sampler.places) == 2, f"{sampler.samples} looks at {sampler.places}")
+        true(sampler.samples > moves and len(sampler.places) == 2, f"{sampler.samples} looks at {sampler.places}")
         for cpu in used:
             true(cpu <= CAP * 1.05, f"a group with a cap of {CAP} used {used}")
         eq(lasting(c.pid), everybody)
         is_whole(t, c, everybody, places, sampler.wanted)
         before = len(c.out)
         t.until(lambda: len(c.out) > before, 10, "a sign of life")
-        print(f"200 moves of {len(everybody) + 8} processes in {took:.1f} s, {sampler.samples} looks, used {used}")
+        print(f"{moves} moves of {len(everybody) + 8} processes in {took:.1f} s, {sampler.samples} looks, used {used}")
 
 
 @envs("host")

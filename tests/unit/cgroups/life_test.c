@@ -78,7 +78,8 @@ Test(cg_freeze, returns_once_everybody_stands_still)
 		unsigned long before = ticks_of(pid);
 
 		usleep(i == 0 ? 100000 : 100);
-		cr_assert_eq(ticks_of(pid), before);
+		/* Who stops last says so before he leaves the processor. */
+		cr_assert_leq(ticks_of(pid) - before, 1);
 		assert_ok(cg_freeze(s.fd, false, 5000, &err));
 		cr_assert_eq(cg_is_frozen(s.fd), 0);
 	}

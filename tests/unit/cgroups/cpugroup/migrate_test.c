@@ -1179,7 +1179,7 @@ Test(cpg_migrate, memory_stays_behind_in_a_leaf_that_keeps_its_limit_and_takes_n
 /* ---- many moves ---- */
 
 #define MOVES    1000
-#define MOVES_MS 60000
+#define MOVES_MS 30000
 #define BUSY     3
 
 /* Shared with the processes that are moved: how often each went round. */
@@ -1256,8 +1256,13 @@ static void *sample(void *data)
 
 			uint64_t periods = (uint64_t)(now.taken_ns - first[g].taken_ns) / 100000000 + 2;
 
-			/* A slice on each CPU may have been handed out when the quota ended (sched-bwc.rst). */
-			s->over += now.usage_usec - first[g].usage_usec > periods * s->quota_us + 2 * 5000;
+			/*
+			 * A slice on each CPU may have been handed out when the quota ended (sched-bwc.rst), and of a
+			 * virtual CPU that its host takes away the time it was gone counts as used.
+			 */
+			uint64_t allowed = periods * s->quota_us;
+
+			s->over += now.usage_usec - first[g].usage_usec > allowed + allowed / 10 + 50000;
 		}
 		s->samples++;
 	}

@@ -8,6 +8,7 @@
  * Requests and replies are cut into pieces of odd sizes, as guest memory is. Included by whoever needs it.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each in a child: a filter stays. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vm/jail.h"
+
+enum { LIVES = 7 };
+
+/* The signal that kills a child which enters the jail and does this; 0: it lives. */
+static int dies_of(enum jail_kind kind, long (*what)(void), const int *more, size_t n_more)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (jail_enter(kind, more, n_more, NULL) < 0)
+			_exit(1);
+		what();
+		syscall(SYS_exit_group, LIVES);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status))
+		cr_assert_eq(WEXITSTATUS(status), LIVES);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static long nothing(void)
+{
+	return write(-1, "", 0) + (prctl(PR_GET_DUMPABLE, 0) & 0);
+}
+
+static long writes(void)
+{
+	return write(-1, "", 0);
+}
+
+static long execs(void)
+{
+	return execl("/bin/true", "true", (char *)NULL);
+}
+
+static long sockets(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static long opens(void)
+{
+	return openat(-1, "x", O_RDONLY);
+}
+
+static long runs_kvm(void)
+{
+	return ioctl(-1, KVM_RUN, 0);
+}
+
+static long other_ioctl(void)
+{
+	return ioctl(-1, KVM_CREATE_VM, 0);
+}
+
+static long maps(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+static long maps_code(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+/* getpid by the door of 32-bit programs. */
+static long compat(void)
+{
+	long r;
+
+	__asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory");
+	return r;
+}
+
+static long x32(void)
+{
+	return syscall(0x40000000 | SYS_write, -1, "", 0);
+}
+
+Test(jail, every_thread_may_write_to_what_is_open)
+{
+	for (int kind = JAIL_VCPU; kind <= JAIL_FS; kind++)
+		cr_assert_eq(dies_of((enum jail_kind)kind, writes, NULL, 0), 0, "kind %d", kind);
+}
+
+Test(jail, no_thread_may_execute_or_make_a_socket_or_use_another_door)
+{
+	long (*const forbidden[])(void) = { execs, sockets, maps_code, compat, x32, nothing };
+
+	for (int kind = JAIL_VCPU; kind <= JAIL_FS; kind++)
+		for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
+			cr_assert_eq(dies_of((enum jail_kind)kind, forbidden[i], NULL, 0), SIGSYS,
+				     "kind %d, call %zu", kind, i);
+}
+
+Test(jail, only_file_systems_open_files)
+{
+	cr_assert_eq(dies_of(JAIL_VCPU, opens, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_LOOP, opens, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_FS, opens, NULL, 0), 0);
+}
+
+Test(jail, a_vcpu_has_one_ioctl_and_the_others_none)
+{
+	cr_assert_eq(dies_of(JAIL_VCPU, runs_kvm, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_VCPU, other_ioctl, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_LOOP, runs_kvm, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_VCPU, maps, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_LOOP, maps, NULL, 0), 0);
+}
+
+Test(jail, the_callers_own_calls_can_be_added)
+{
+	static const int more[] = { SYS_openat };
+
+	cr_assert_eq(dies_of(JAIL_LOOP, opens, more, 1), 0);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest - the first process of a guest under test: loads the modules and does what the command line says (do=…)
+ *
+ *	talk     says "online N, memory N KiB", echoes each line of port 1, and is done at its end
+ *	fs       the same on the root of the file system "root": reads, writes, finds
+ *	panic    ends the first process
+ *	spin     all CPUs, for ever
+ *	flood    writes to port 2 for ever
+ *	reset    boots again
+ *
+ * Talks on port 1 (/dev/vport0p1 of the console), then switches the machine off.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int channel = -1;
+
+static void say(const char *format, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, format);
+	int n = vsnprintf(line, sizeof(line), format, ap);
+
+	va_end(ap);
+	if (write(channel >= 0 ? channel : 2, line, (size_t)n) < 0)
+		perror("write");
+}
+
+static void load_modules(void)
+{
+	for (int i = 0; i < 100; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
+
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+			say("%s: %s\n", path, strerror(errno));
+		close(fd);
+	}
+}
+
+/* The driver makes a port's node, and learns that the host has opened it, some time after the module is loaded. */
+static int open_port(int port)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/vport0p%d", port);
+	for (int i = 0; i < 10000; i++) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+
+		if (fd >= 0) {
+			struct pollfd p = { .fd = fd };
+
+			for (; i < 10000 && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP); i++)
+				usleep(1000);
+			return fd;
+		}
+		usleep(1000);
+	}
+	return -1;
+}
+
+static void word(const char *name, char *ret, size_t size)
+{
+	char line[2048] = "";
+	int fd = open("/proc/cmdline", O_RDONLY);
+
+	ret[0] = 0;
+	if (fd < 0 || read(fd, line, sizeof(line) - 1) < 0)
+		return;
+	close(fd);
+	char *p = strstr(line, name);
+
+	if (p)
+		snprintf(ret, size, "%.*s", (int)strcspn(p + strlen(name), " \n"), p + strlen(name));
+}
+
+static void talk(void)
+{
+	char line[256] = "", text[4096] = "";
+	int fd = open("/proc/meminfo", O_RDONLY);
+	long total = 0;
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+		sscanf(text, "MemTotal: %ld", &total);
+	say("online %ld, memory %ld MiB\n", sysconf(_SC_NPROCESSORS_ONLN), total >> 10);
+	fd = open("/dev/hwrng", O_RDONLY);
+	say("rng %zd\n", fd < 0 ? (ssize_t)-errno : read(fd, line, 64));
+	for (;;) {
+		ssize_t n = read(channel, line, sizeof(line) - 1);
+
+		if (n <= 0) /* the host's end is gone, in both directions */
+			return;
+		line[n] = 0;
+		say("echo %s", line);
+		if (strstr(line, "bye"))
+			return;
+	}
+}
+
+static long count(const char *path)
+{
+	DIR *d = opendir(path);
+	long n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static void fs(void)
+{
+	char line[256] = "";
+
+	mkdir("/mnt", 0755);
+	if (mount("root", "/mnt", "virtiofs", 0, "") < 0) {
+		say("mount: %s\n", strerror(errno));
+		return;
+	}
+	int fd = open("/mnt/hello", O_RDONLY);
+
+	say("read %zd: %s\n", fd < 0 ? (ssize_t)-errno : read(fd, line, sizeof(line) - 1), line);
+	close(fd);
+	fd = open("/mnt/written", O_CREAT | O_TRUNC | O_WRONLY, 0640);
+	say("wrote %zd\n", fd < 0 ? (ssize_t)-errno : write(fd, "by the guest", 12));
+	close(fd);
+	say("entries %ld\n", count("/mnt"));
+	if (umount("/mnt") < 0)
+		say("umount: %s\n", strerror(errno));
+}
+
+int main(void)
+{
+	char what[32];
+
+	mkdir("/proc", 0755);
+	mkdir("/dev", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	word("do=", what, sizeof(what));
+	load_modules();
+	if (!strcmp(what, "reset"))
+		reboot(RB_AUTOBOOT);
+	channel = open_port(1);
+	if (!strcmp(what, "talk"))
+		talk();
+	else if (!strcmp(what, "fs"))
+		fs();
+	else if (!strcmp(what, "panic"))
+		return 3;
+	else if (!strcmp(what, "flood")) {
+		static char block[32768];
+		int fd = open_port(2);
+
+		memset(block, 'x', sizeof(block));
+		say("flood %d\n", fd >= 0);
+		while (write(fd, block, sizeof(block)) > 0)
+			;
+	} else if (!strcmp(what, "spin")) {
+		say("spin\n");
+		if (fork() == 0)
+			for (;;)
+				;
+		for (;;)
+			;
+	}
+	close(channel);
+	reboot(RB_POWER_OFF);
+	return 1;
+}

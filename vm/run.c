@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run - the vCPUs' threads, and how it ends
+ *
+ * Exits that reach this process are accesses to device registers, two I/O ports, and ends. The first
+ * thread that sees an end tells; the loop's thread then takes all others out of the guest and joins them.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vm/jail.h"
+#include "vm/machine.h"
+
+enum { SERIAL_PORT = 0x3f8, SERIAL_PORTS = 8, KICK_PAUSE_NS = 1000000 };
+
+const char *vm_end_text(enum vm_end end)
+{
+	switch (end) {
+	case VM_END_STOPPED:
+		return "the guest was stopped";
+	case VM_END_POWEROFF:
+		return "the guest switched itself off";
+	case VM_END_RESET:
+		return "the guest wanted to boot again";
+	case VM_END_PANIC:
+		return "the guest's kernel panicked";
+	case VM_END_ERROR:
+		break;
+	}
+	return "the guest cannot go on";
+}
+
+void vm_ended(struct vm *vm, enum vm_end end, const struct error *err)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&vm->end_lock);
+	if (atomic_load(&vm->end) < 0) {
+		if (err)
+			vm->end_error = *err;
+		atomic_store(&vm->end, (int)end);
+	}
+	pthread_mutex_unlock(&vm->end_lock);
+	if (write(vm->end_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is at its end: the loop has been told */
+}
+
+void vm_stop(struct vm *vm)
+{
+	vm_ended(vm, VM_END_STOPPED, NULL);
+}
+
+/* ---- exits ---- */
+
+static void access_port(struct vm *vm, uint16_t port, uint8_t *data, unsigned width, bool is_write)
+{
+	if (vm->config.serial_fd >= 0 && port >= SERIAL_PORT && port < SERIAL_PORT + SERIAL_PORTS &&
+	    width == 1)
+		serial_access(vm, port - SERIAL_PORT, data, is_write);
+	else if (!is_write)
+		memset(data, port == ACPI_SLEEP_STATUS_PORT ? 0 : 0xff, width);
+	else if (port == ACPI_SLEEP_PORT && *data == (ACPI_S5 << 2 | ACPI_SLEEP_ENABLE))
+		vm_ended(vm, VM_END_POWEROFF, NULL);
+}
+
+static void on_port(struct vcpu *cpu)
+{
+	struct kvm_run *run = cpu->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	cpu->exits_io++;
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size)
+		access_port(cpu->vm, run->io.port, data, run->io.size,
+			    run->io.direction == KVM_EXIT_IO_OUT);
+}
+
+static void on_mmio(struct vcpu *cpu)
+{
+	struct vm *vm = cpu->vm;
+	struct kvm_run *run = cpu->run;
+	uint64_t offset = run->mmio.phys_addr - at_devices;
+	uint64_t i = offset / VIRTIO_MMIO_BYTES;
+	uint32_t in_device = (uint32_t)(offset % VIRTIO_MMIO_BYTES);
+
+	cpu->exits_mmio++;
+	if (run->mmio.phys_addr < at_devices || i >= vm->n_slots || run->mmio.len > 8) {
+		if (!run->mmio.is_write)
+			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+	} else if (run->mmio.is_write) {
+		virtio_mmio_write(vm->slots[i].device, in_device, run->mmio.data, run->mmio.len);
+	} else {
+		virtio_mmio_read(vm->slots[i].device, in_device, run->mmio.data, run->mmio.len);
+	}
+}
+
+static void on_error(struct vcpu *cpu)
+{
+	struct kvm_run *run = cpu->run;
+	struct kvm_regs regs = { 0 };
+	struct error err = ERROR_INIT;
+
+	ioctl(cpu->fd, KVM_GET_REGS, &regs);
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		error_rule(&err, EIO,
+			   "KVM cannot go on with vCPU %u at %#llx (internal error %u)%s", cpu->index,
+			   (unsigned long long)regs.rip, run->internal.suberror,
+			   run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+				   ? ": it cannot execute an instruction, as a paravirtual KVM cannot"
+				   : "");
+	else if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
+		error_rule(&err, EIO, "the processor refuses vCPU %u (reason %#llx)", cpu->index,
+			   (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+	else
+		error_rule(&err, EIO, "vCPU %u ended with exit reason %u at %#llx", cpu->index,
+			   run->exit_reason, (unsigned long long)regs.rip);
+	vm_ended(cpu->vm, VM_END_ERROR, &err);
+}
+
+/* False: this vCPU has run its last. */
+static bool on_exit_reason(struct vcpu *cpu)
+{
+	struct vm *vm = cpu->vm;
+
+	switch (cpu->run->exit_reason) {
+	case KVM_EXIT_IO:
+		on_port(cpu);
+		return atomic_load(&vm->end) < 0;
+	case KVM_EXIT_MMIO:
+		on_mmio(cpu);
+		return true;
+	case KVM_EXIT_INTR:
+		return true;
+	case KVM_EXIT_SHUTDOWN: /* a triple fault */
+		cpu->exits_other++;
+		vm_ended(vm, VM_END_RESET, NULL);
+		return false;
+	case KVM_EXIT_SYSTEM_EVENT:
+		cpu->exits_other++;
+		vm_ended(vm,
+			 cpu->run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? VM_END_POWEROFF
+										  : VM_END_RESET,
+			 NULL);
+		return false;
+	}
+	cpu->exits_other++;
+	on_error(cpu);
+	return false;
+}
+
+void *run_vcpu(void *arg)
+{
+	struct vcpu *cpu = arg;
+	struct vm *vm = cpu->vm;
+	struct error refused = ERROR_INIT;
+
+	if (vm->config.has_jail && jail_enter(JAIL_VCPU, NULL, 0, &refused) < 0)
+		vm_ended(vm, VM_END_ERROR, &refused);
+	while (!atomic_load(&vm->is_stopping) && atomic_load(&vm->end) < 0) {
+		if (ioctl(cpu->fd, KVM_RUN, 0) == 0) {
+			if (!on_exit_reason(cpu))
+				break;
+		} else if (errno != EINTR && errno != EAGAIN) {
+			struct error err = ERROR_INIT;
+
+			error_set(&err, errno, "run vCPU %u", cpu->index);
+			vm_ended(vm, VM_END_ERROR, &err);
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* ---- threads ---- */
+
+static void on_kick_signal(int number)
+{
+	(void)number;
+}
+
+static int start_vcpus(struct vm *vm, struct error *err)
+{
+	struct sigaction kick = { .sa_handler = on_kick_signal };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGUSR1, &kick, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		int r = pthread_create(&vm->vcpus[i].thread, NULL, run_vcpu, &vm->vcpus[i]);
+
+		if (r != 0)
+			return error_set(err, r, "start the thread of vCPU %u", i);
+		vm->vcpus[i].is_started = true;
+	}
+	return 0;
+}
+
+/*
+ * immediate_exit is looked at whenever a vCPU enters the guest, the signal takes it out of it: between them no
+ * moment is left in which a kick could be lost (KVM API §5, "immediate_exit").
+ */
+static void stop_vcpus(struct vm *vm)
+{
+	atomic_store(&vm->is_stopping, true);
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		struct vcpu *cpu = &vm->vcpus[i];
+
+		if (!cpu->is_started)
+			continue;
+		cpu->run->immediate_exit = 1;
+		pthread_kill(cpu->thread, SIGUSR1);
+	}
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		if (vm->vcpus[i].is_started)
+			pthread_join(vm->vcpus[i].thread, NULL);
+		vm->vcpus[i].is_started = false;
+	}
+}
+
+/* ---- the end ---- */
+
+static void on_end(void *arg, uint32_t events)
+{
+	struct vm *vm = arg;
+	uint64_t count;
+
+	(void)events;
+	if (read(vm->end_fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+static void fill_report(struct vm *vm, struct vm_report *ret)
+{
+	*ret = (struct vm_report){ .end = (enum vm_end)atomic_load(&vm->end) };
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		ret->exits_io += vm->vcpus[i].exits_io;
+		ret->exits_mmio += vm->vcpus[i].exits_mmio;
+		ret->exits_other += vm->vcpus[i].exits_other;
+	}
+
+	/* What the guest wrote and nobody has taken yet: a panic ends it at once. */
+	virtio_kick(virtio_console_device(vm->console));
+
+	size_t n = virtio_console_log(vm->console, ret->last_words, sizeof(ret->last_words) - 1);
+
+	ret->last_words[n] = '\0';
+	for (size_t i = 0; i < n; i++) /* an enemy's text, for people */
+		if ((ret->last_words[i] < ' ' && ret->last_words[i] != '\n') || ret->last_words[i] == 127)
+			ret->last_words[i] = ' ';
+	if (ret->end == VM_END_RESET && strstr(ret->last_words, "Kernel panic - not syncing"))
+		ret->end = VM_END_PANIC;
+}
+
+int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
+{
+	int r = virtio_loop_watch(vm->loop, vm->end_fd, EPOLLIN, on_end, vm);
+
+	if (r < 0)
+		error_set(err, -r, "wait for the guest's end");
+	if (r == 0)
+		r = devices_start(vm, err);
+	if (r == 0)
+		r = start_vcpus(vm, err);
+	vm_trace(vm, "vm: running");
+	if (r == 0 && vm->config.has_jail)
+		r = jail_enter(JAIL_LOOP, vm->config.loop_calls, vm->config.n_loop_calls, err);
+	while (r == 0 && atomic_load(&vm->end) < 0) {
+		r = virtio_loop_turn(vm->loop, -1);
+		if (r < 0)
+			error_set(err, -r, "wait for events of the guest");
+	}
+	stop_vcpus(vm);
+	devices_stop(vm);
+	vm_trace(vm, "vm: ended");
+	if (r < 0)
+		vm_ended(vm, VM_END_ERROR, NULL);
+	fill_report(vm, ret);
+	if (r == 0 && ret->end == VM_END_ERROR)
+		r = error_take(&vm->end_error, err);
+	return r;
+}
