@@ -22,7 +22,7 @@
 #include "spec/base/path.h"
 
 #define HOSTNAME_MAX 63 /* a label of a name, RFC 1035; the kernel takes one more */
-#define MOUNTS_MAX   4
+#define MOUNTS_MAX   5
 
 struct wish {
 	const struct cli *cli;
@@ -119,21 +119,37 @@ static void share_names(struct wish *w)
 }
 
 /*
- * The host's own files: sockets and run-time secrets of its services stay out of sight, and so do the sandboxes of
- * other containers. What the root's file system has else can be read.
+ * The host's own files: sockets and run-time secrets of its services stay out of sight, and so do sandboxes and
+ * configs of other containers. What the root's file system has else can be read.
  */
+static void hide_what_is_private(struct wish *w)
+{
+	hide(w, "/run");
+	hide(w, w->cli->ctx.store ?: OVL_STORE_DEFAULT);
+	if (!path_is_below(w->cli->ctx.root, "/run"))
+		hide(w, w->cli->ctx.root);
+}
+
+/* Where the caller is, since it is the same tree. */
 static int choose_host_root(struct wish *w, struct error *err)
 {
 	char cwd[PATH_MAX];
 
-	hide(w, "/run");
-	hide(w, w->cli->ctx.store ?: OVL_STORE_DEFAULT);
+	hide_what_is_private(w);
 	if (w->run.cwd)
 		return 0;
 	if (!getcwd(cwd, sizeof(cwd)))
 		return error_set(err, errno, "ask for the working directory");
 	w->run.cwd = arena_strdup(w->cli->arena, cwd);
 	return 0;
+}
+
+static int choose_image(struct wish *w, struct error *err)
+{
+	int r = cli_image_get(w->cli, w->image, cli_flag(&w->cli->args, "quiet"), &w->found, err);
+
+	w->run.image = w->found.config;
+	return r;
 }
 
 static int choose_root(struct wish *w, struct error *err)
@@ -144,13 +160,16 @@ static int choose_root(struct wish *w, struct error *err)
 	w->image = cli_text(args, "image");
 	if (w->image && dir)
 		return error_rule(err, EINVAL, "--image and --rootfs cannot both say what the root is made of");
-	if (w->image) {
-		int r = cli_image_get(w->cli, w->image, cli_flag(args, "quiet"), &w->found, err);
+	if (w->image)
+		return choose_image(w, err);
+	if (!dir)
+		return choose_host_root(w, err);
 
-		w->run.image = w->found.config;
-		return r;
-	}
-	return dir ? absolute(w, dir, &w->dir, err) : choose_host_root(w, err);
+	int r = absolute(w, dir, &w->dir, err);
+
+	if (r == 0 && !strcmp(w->dir, "/"))
+		hide_what_is_private(w);
+	return r;
 }
 
 static int choose_user(struct wish *w, struct error *err)
@@ -232,7 +251,8 @@ static void choose_isolation(struct cli *cli)
 
 int cmd_do(struct cli *cli, struct error *err)
 {
-	auto_buf struct buf text = BUF_INIT;
+	char space[16384]; /* enough for most: no heap for it */
+	auto_buf struct buf text = BUF_ON(space);
 	struct wish w = { .cli = cli };
 	int status = 0;
 	int r = choose(&w, err);

@@ -16,6 +16,7 @@
  *	<root>/<id>/notify/     the sd_notify socket, when NOTIFY_SOCKET was set
  *	<root>/<id>/move.json   a move to another CPU group is going on or was cut short (group_record.h)
  *	<root>/<id>/exit.json   the container's memory ended it (oom_record.h)
+ *	<root>/.attended@/<id>   locked by the command that the container must not outlive (attended.h)
  *	<root>/.seccomp@/        compiled filters; '@' cannot be part of an id
  *
  * The status is never stored: it follows from the process, the fifo and the

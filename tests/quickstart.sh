@@ -48,10 +48,16 @@ say "bulkhead run --bundle $bundle first"
 "$runtime" run --bundle "$bundle" first
 
 mv "$bundle/shell.json" "$bundle/config.json"
+
+printf '\nThe same without a bundle: over a directory, or an image, that stays as it is.\n'
+say "bulkhead do --rootfs $bundle/rootfs -- sh -c 'echo gone soon >/file; ls /'"
+"$runtime" do --rootfs "$bundle/rootfs" -- sh -c 'echo gone soon >/file; ls /'
+
 cat <<END
 
-It works. Three commands worth trying next:
+It works. Four commands worth trying next:
 
+  $runtime do -- sh                                  # a shell over this machine's files; it can change none
   $runtime run --bundle $bundle shell     # a shell in the container; exit ends it
   $runtime list                           # from another terminal, while it runs
   $runtime exec shell ps                  # a second process beside it

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import signal
-import subprocess
+import socket
 
 import linux
 from case import each, envs, eq, has, hasnt, true
 from console import Session
 from images import Layout, entry, layer, link, tree
+from test_cpugroup_containers import groups
 
 APPLETS = "sh id cat ls env pwd echo sleep tty true touch hostname rm kill wc test mkdir stat".split()
 PASSWD = b"root:x:0:0::/root:/bin/sh\nalice:x:1001:50::/home/alice:/bin/sh\n1001:x:7:7::/:/bin/sh\n"
@@ -215,6 +216,29 @@ def test_do_without_a_root_runs_over_the_hosts_and_hides_what_is_private(t):
 
 
 @envs("hybrid")
+def test_do_over_the_hosts_root_reaches_no_socket_of_the_host(t):
+    t.need("root", "overlay")
+    path = f"{t.tmp}/service"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(path)
+        service.listen()
+        client = f"nc -U {path}" if os.path.exists("/bin/nc.openbsd") else \
+            f"python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{path}\")'"
+        true(do(t, "--", "sh", "-c", f"test -S {path} || exit 0; {client}").fails("refused").code, "connected")
+
+
+@envs("hybrid")
+def test_do_hides_as_much_when_the_hosts_root_is_named(t):
+    eq(do(t, "--rootfs", "/", "--", "sh", "-c", f"ls -A /run; ls -A {t.root}").ok().out, "")
+
+
+@envs("hybrid")
+def test_do_names_what_cannot_be_below_a_layer(t):
+    do(t, "--rootfs", "/proc", "--", "true").fails("/proc", "invalid argument", code=1)
+    do(t, "--rootfs", f"{t.tmp}/nowhere", "--", "true").fails(f"{t.tmp}/nowhere", "no such file", code=1)
+
+
+@envs("hybrid")
 def test_do_binds_volumes(t):
     data, single = t.dir("data"), t.file("single", "one\n")
     t.file("data/in", "from outside\n")
@@ -322,6 +346,23 @@ def test_do_refuses_the_name_of_another_container_and_leaves_that_alone(t):
     t.runtime("do", "--name", c.id, "--rootfs", rootfs(t), "--", "true", options=options_of(t)).fails("already exist", code=1)
     t.runtime("do", "--rootfs", rootfs(t), "--name", t.name(), "--", "true", options=options_of(t)).ok()
     true(c.is_running, "the other container")
+
+
+@envs("hybrid", "unified")
+def test_do_starts_in_a_cpu_group(t):
+    t.need("root", "overlay")
+    env = {**os.environ, "BULKHEAD_STORE": f"{t.tmp}/store"}
+    with groups(t, "gold") as g:
+        argv = ["do", "--name", t.name(), "--cpu-group", "gold", "--rootfs", rootfs(t), "--"]
+        out, name = f"{t.tmp}/out", argv[2]
+        with open(out, "ab") as o:
+            process = t.spawn([*g.command(*argv, "sh", "-c", "echo up; read x")], stdin=-1, stdout=o, env=env)
+        t.until(lambda: "up" in linux.read(out, ""), 10, "it to be up")
+        eq(g("state", name).json["cpuGroup"], "gold")
+        process.communicate(b"\n", timeout=20)
+        eq(process.returncode, 0)
+        g(*argv[:3], "--cpu-group", "nowhere", *argv[5:], "true", env=env).fails('no CPU group "nowhere"', code=1)
+        gone(t, "a group")
 
 
 # ---- and leaves nothing ----
