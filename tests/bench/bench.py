@@ -21,6 +21,7 @@ import time
 
 import cell
 import groups
+import layers
 import probes
 import where
 from bundles import Bundles
@@ -136,7 +137,7 @@ TIMED = ("null", "version", "run", "seccomp", "overlay", "lifecycle", "state", "
 METRICS = {"run seccomp": "seccomp", "run overlay": "overlay", "create": "lifecycle", "start": "lifecycle",
            "delete": "lifecycle", "delete -f": "kill"}  # where a metric is not named after its workload
 PROBED = {"syscalls": probes.syscalls, "peak": probes.peak, "detached": probes.detached,
-          "crowd": probes.crowd, "groups": groups.groups, "size": probes.size}
+          "crowd": probes.crowd, "groups": groups.groups, "layers": layers.layers, "size": probes.size}
 
 
 def tell_refusals(bench):

@@ -44,7 +44,7 @@ fi
 libc=${CC:-gcc}
 ! command -v musl-gcc >/dev/null || libc="musl-gcc $headers"
 # shellcheck disable=SC2086
-for program in mover reader; do
+for program in mover reader stack; do
 	$libc $flags -static -o "$out/$program" "$here/$program.c"
 done
 

@@ -13,6 +13,10 @@ RATIO_LIMITS = {
 SYSCALL_LIMITS = {"run": 220, "exec": 110, "state": 40}
 # Of CPU groups: as a multiple of the same outside of one, or of the bare kernel work (groups.py).
 GROUP_LIMITS = {"run in a CPU group": 1.05, "move 100 processes": 2.0, "statistics of 500": 1.3, "lost in 1000 moves": 0}
+# Of files from layers: as a multiple of floor's container plus a bare overlay, and of tar or umoci (layers.py).
+LAYER_LIMITS = {"run over 1 layer": 1.3, "run over 10 layers": 1.3, "run over 100 layers": 1.3,
+                "id-mapped over 300000 files": 1.2, "import of 200 MB": 1.25, "diff in 300000 files": 1.2,
+                "commit in 300000 files": 1.2, "diff beside a walk": 0.01, "commit beside a walk": 0.01}
 CLONE_LIMIT = 1
 PEAK_LIMITS = {"static": 1600, "dynamic": 3000}  # kB, of create
 

@@ -69,6 +69,8 @@ def _write(path, data, mode=0o644):
 
 def _change(root):
     """The second layer: something of everything that a layer can say."""
+    for name in ("passwd", "group"):
+        shutil.copy(f"{root}/usr/share/base-passwd/{name}.master", f"{root}/etc/{name}")
     shutil.rmtree(f"{root}/lib/terminfo/x")
     os.unlink(f"{root}/etc/skel/.bashrc")
     os.unlink(f"{root}/etc/debian_version")
