@@ -31,34 +31,16 @@ uint64_t attr_valid(const struct node *node)
 	}
 }
 
-/*
- * The guest shows one st_dev for everything on a mount; on the host a mount can have several (overlayfs
- * over layers of different file systems, btrfs subvolumes, bind-mounted files). Inode numbers of
- * others than the mount's own device are moved away, or programs that compare (st_dev, st_ino) would
- * take different files for hard links.
- */
-static uint64_t guest_ino(struct vm_fs *fs, const struct node *n)
-{
-	const struct table *t = &fs->table;
-
-	if (t->devs[n->home] == n->dev)
-		return n->ino;
-
-	uint64_t salt = n->dev * 0x9e3779b97f4a7c15u;
-
-	return n->ino ^ (salt >> 48 | 1) << 47;
-}
-
 /* new_encode_dev() of the kernel. */
 static uint32_t encode_dev(uint32_t major, uint32_t minor)
 {
 	return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
 }
 
-void attr_fill(struct vm_fs *fs, const struct node *node, const struct stx *st, struct fuse_attr *ret)
+void attr_fill(const struct node *node, const struct stx *st, struct fuse_attr *ret)
 {
 	*ret = (struct fuse_attr){
-		.ino = guest_ino(fs, node),
+		.ino = node->shown_ino,
 		.size = st->stx_size,
 		.blocks = st->stx_blocks,
 		.atime = (uint64_t)st->stx_atime.tv_sec,
@@ -85,7 +67,7 @@ void attr_entry(struct vm_fs *fs, const struct node *node, const struct stx *st,
 		.entry_valid = attr_valid(node),
 		.attr_valid = attr_valid(node),
 	};
-	attr_fill(fs, node, st, &ret->attr);
+	attr_fill(node, st, &ret->attr);
 }
 
 static int reply_attr(struct vm_fs_worker *w, struct node *node, int fd)
@@ -97,7 +79,7 @@ static int reply_attr(struct vm_fs_worker *w, struct node *node, int fd)
 	if (r < 0)
 		return r;
 	*out = (struct fuse_attr_out){ .attr_valid = attr_valid(node) };
-	attr_fill(w->fs, node, &st, &out->attr);
+	attr_fill(node, &st, &out->attr);
 	return sizeof(*out);
 }
 
@@ -214,7 +196,7 @@ int op_statx(struct vm_fs_worker *w, struct node *node, char *const name[2])
 
 	if (r < 0)
 		return r;
-	attr_fill(w->fs, node, &st, &attr);
+	attr_fill(node, &st, &attr);
 	*out = (struct wire_statx_out){
 		.attr_valid = attr_valid(node),
 		.stat = {

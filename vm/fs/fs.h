@@ -137,7 +137,8 @@ void vm_fs_reset(struct vm_fs *fs);
  *
  * To create files as the guest's users, the thread has CAP_SETUID and CAP_SETGID, and
  * keeps CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_SETFCAP, all in its
- * user namespace; it should have no supplementary groups. It calls, besides futex and
+ * user namespace; it should have no supplementary groups, and the process ignores SIGXFSZ (a limit
+ * of file size then is an EFBIG for the guest). It calls, besides futex and
  * memory management:
  *   openat statx fstat close dup3 preadv pwritev2 getdents64 lseek ftruncate fallocate
  *   copy_file_range fsync fdatasync syncfs fstatfs readlinkat mkdirat mknodat symlinkat

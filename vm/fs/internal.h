@@ -39,6 +39,7 @@ enum {
 
 struct node {
 	uint64_t mnt, dev, ino; /* the key */
+	uint64_t shown_ino;     /* what the guest takes for st_ino, from the first to the last */
 	uint64_t lookups;       /* what the guest has to give back with FORGET */
 	uint32_t generation;    /* upper half of the node id, so that an old id is not the next node's */
 	uint32_t refs;          /* requests that use it */
@@ -149,6 +150,8 @@ uint64_t node_id(struct vm_fs *fs, const struct node *node);
  */
 int node_learn(struct vm_fs *fs, struct node *parent, const char *name, int fd, const struct stx *st,
 	       struct node **ret);
+/* Is what st describes, found by the node's name, still the node? -ESTALE if not. */
+int node_check(struct vm_fs *fs, struct node *node, const struct stx *st);
 void node_forget(struct vm_fs *fs, uint64_t nodeid, uint64_t n);
 void table_reset(struct vm_fs *fs);
 
@@ -192,7 +195,7 @@ int identity_restore_fsetid(struct vm_fs_worker *w);
 /* attr.c */
 int attr_stat(int dir_fd, const char *name, struct stx *ret);
 uint64_t attr_valid(const struct node *node);
-void attr_fill(struct vm_fs *fs, const struct node *node, const struct stx *st, struct fuse_attr *ret);
+void attr_fill(const struct node *node, const struct stx *st, struct fuse_attr *ret);
 void attr_entry(struct vm_fs *fs, const struct node *node, const struct stx *st, struct fuse_entry_out *ret);
 
 /* lookup.c: -E…, or a new lookup of a name, described in *ret; the node too when ret_node is given */

@@ -235,6 +235,34 @@ void node_put(struct vm_fs *fs, struct node *node)
 	}
 }
 
+/*
+ * Where nobody but the guest changes names, a name that changed its inode means that overlayfs copied the
+ * file up: the number changes with it where the file had several names, or layers are on different file
+ * systems and the origin is not known (overlayfs.rst, "inode properties").
+ */
+int node_check(struct vm_fs *fs, struct node *node, const struct stx *st)
+{
+	struct table *t = &fs->table;
+	uint64_t dev = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor;
+	uint32_t index = (uint32_t)(node - t->nodes);
+
+	if (st->stx_mnt_id != node->mnt || (st->stx_mode & S_IFMT) != node->type)
+		return -ESTALE;
+	if (st->stx_ino == node->ino && dev == node->dev)
+		return 0;
+	if (node->cache != VM_FS_OWNED)
+		return -ESTALE;
+	pthread_mutex_lock(&t->lock);
+	if (!find(t, node->mnt, st, dev)) {
+		key_unlink(t, index);
+		node->dev = dev;
+		node->ino = st->stx_ino;
+		key_link(t, index);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return 0;
+}
+
 void node_forget(struct vm_fs *fs, uint64_t nodeid, uint64_t count)
 {
 	struct table *t = &fs->table;
@@ -315,6 +343,22 @@ static void inherit(struct vm_fs *fs, struct node *n, const struct node *parent,
 	}
 }
 
+/*
+ * The guest shows one st_dev for everything on a mount; on the host a mount can have several (overlayfs
+ * over layers of different file systems, btrfs subvolumes, bind-mounted files). Inode numbers of
+ * others than the mount's own device are moved away, or programs that compare (st_dev, st_ino) would
+ * take different files for hard links.
+ */
+static uint64_t guest_ino(const struct table *t, const struct node *n)
+{
+	if (t->devs[n->home] == n->dev)
+		return n->ino;
+
+	uint64_t salt = n->dev * 0x9e3779b97f4a7c15u;
+
+	return n->ino ^ (salt >> 48 | 1) << 47;
+}
+
 int node_learn(struct vm_fs *fs, struct node *parent, const char *name, int fd, const struct stx *st,
 	       struct node **ret)
 {
@@ -346,6 +390,7 @@ int node_learn(struct vm_fs *fs, struct node *parent, const char *name, int fd, 
 		n->fd = TAKE_FD(owned);
 		t->fds++;
 		inherit(fs, n, parent, is_kernel);
+		n->shown_ino = guest_ino(t, n);
 		key_link(t, (uint32_t)(n - t->nodes));
 		grow(t);
 	}

@@ -4,9 +4,9 @@
  *
  * Each open O_PATH descriptor keeps an inode and a dentry of the host in memory, and a guest keeps
  * as many nodes as fit into its caches. So beyond max_fds descriptors are closed, and opened again
- * from the directory and the name they were found by. The key must then be the same: on a shared
- * volume the name may belong to another file by now, and the answer is ESTALE, as on NFS. Where the
- * guest itself removes the name, the descriptor stays open until the node is forgotten.
+ * from the directory and the name they were found by. On a shared volume the name may belong to
+ * another file by now: then the key differs, and the answer is ESTALE, as on NFS. Where the guest
+ * itself removes the name, the descriptor stays open until the node is forgotten.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,9 +95,9 @@ static int reopen(struct vm_fs *fs, struct node *n, struct node *parent, const c
 
 	if (r < 0)
 		return r;
-	if (st.stx_ino != n->ino || st.stx_mnt_id != n->mnt ||
-	    ((uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor) != n->dev)
-		return -ESTALE;
+	r = node_check(fs, n, &st);
+	if (r < 0)
+		return r;
 
 	int closed = -1;
 

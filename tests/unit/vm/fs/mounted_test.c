@@ -537,6 +537,58 @@ static void check_others(struct mounted *m, int src_fd)
 	close(fd);
 }
 
+/* A file with several names gets another inode number when overlayfs copies it up, and is still the same file. */
+Test(vm_fs_mounted, files_that_overlayfs_copies_up_are_found_again, .timeout = 60)
+{
+	struct vm_fs_options o = { .cache = VM_FS_OWNED, .max_fds = 16 };
+	const char *missing = mounted_missing();
+	struct mounted m;
+	struct stat before, after;
+	char path[200], how[300];
+	int fds[60];
+
+	if (missing)
+		cr_skip_test("%s", missing);
+	now = "overlay";
+	cr_assert_eq(mounted_prepare(&m, NULL), 0);
+	snprintf(path, sizeof(path), "%s/up", m.base);
+	must(mkdir(path, 0755) == 0 && mount("tmpfs", path, "tmpfs", 0, NULL) == 0);
+	for (int i = 0; i < 60; i++) {
+		snprintf(path, sizeof(path), "%s/f%d", m.src, i);
+		snprintf(how, sizeof(how), "%s/hard%d", m.src, i);
+		must(make(path, "lower") == 0 && link(path, how) == 0);
+	}
+	snprintf(path, sizeof(path), "%s/up/u", m.base);
+	must(mkdir(path, 0755) == 0);
+	snprintf(path, sizeof(path), "%s/up/w", m.base);
+	must(mkdir(path, 0755) == 0);
+	snprintf(how, sizeof(how), "lowerdir=%s,upperdir=%s/up/u,workdir=%s/up/w,xino=off", m.src, m.base, m.base);
+	if (mount("overlay", m.src, "overlay", 0, how) < 0)
+		cr_skip_test("no overlayfs over tmpfs here");
+	cr_assert_eq(mounted_start(&m, &o), 0);
+	must(chdir(m.mnt) == 0 && stat("f0", &before) == 0);
+	for (int i = 0; i < 60; i++) {
+		snprintf(path, sizeof(path), "f%d", i);
+		fds[i] = open(path, O_RDONLY);
+		must(fds[i] >= 0);
+		ok(reads(path, "lower") && chmod(path, 0600 + (i & 7)) == 0);
+	}
+	for (int i = 0; i < 60; i++) {
+		char buf[8] = "";
+
+		snprintf(path, sizeof(path), "f%d", i);
+		int fd = open(path, O_RDWR);
+
+		ok(fd >= 0 && pwrite(fd, "UP", 2, 0) == 2 && pread(fds[i], buf, 5, 0) == 5 && strcmp(buf, "UPwer") == 0);
+		close(fd);
+		close(fds[i]);
+		ok(stat(path, &after) == 0 && (after.st_mode & 0777) == 0600u + (i & 7));
+	}
+	ok(stat("f0", &after) == 0 && after.st_ino == before.st_ino);
+	must(chdir("/") == 0);
+	mounted_stop(&m);
+}
+
 Test(vm_fs_mounted, names_are_made_moved_and_removed, .timeout = 60)
 {
 	everywhere(check_names, 0);
