@@ -478,3 +478,32 @@ def test_spec_writes_a_config_for_an_image_that_run_understands(t):
 def test_spec_prints_a_config(t):
     eq(t.runtime("spec", "--file", "-").json["process"]["args"], ["sh"])
     t.runtime("spec", "--image", "nothere", "--file", "-", options=options_of(t)).fails('cannot use image "nothere"')
+
+
+@envs("hybrid")
+def test_spec_makes_of_an_image_what_umoci_makes_of_it(t):
+    t.need("root", "overlay", "umoci")
+    image(t)
+    layout = f"{t.tmp}/layout:a"
+    words = {"user": "alice", "cmd": "-c", "entrypoint": "/bin/sh", "env": "FOO=a b", "workingdir": "/srv/x", "stopsignal": "SIGQUIT",
+             "exposedports": "80/tcp", "label": "k=v"}
+    t.call(["umoci", "config", "--image", layout, "--author", "Somebody", "--architecture", "amd64",
+            *(f"--config.{key}={value}" for key, value in words.items())]).ok()
+    t.call(["umoci", "unpack", "--image", layout, f"{t.tmp}/theirs"], timeout=60).ok()
+    with open(f"{t.tmp}/theirs/config.json", encoding="utf-8") as f:
+        theirs = json.load(f)
+    ours = t.runtime("spec", "--image", f"oci:{layout}", "--file", "-", options=options_of(t)).json
+    for key in ("args", "cwd", "user"):
+        eq(ours["process"][key], theirs["process"][key], key)
+    eq([e for e in ours["process"]["env"] if "FOO" in e], [e for e in theirs["process"]["env"] if "FOO" in e])
+    eq(ours["annotations"].pop("dev.bulkhead.image"), f"oci:{layout}")
+    eq(ours["annotations"], {k: v for k, v in theirs["annotations"].items() if v}, "annotations")
+
+
+@envs("hybrid")
+def test_do_runs_an_archive_of_docker(t):
+    t.need("root", "overlay", "skopeo")
+    source = image(t, {"Cmd": ["/bin/id", "-un"], "User": "alice"}, layer(entry("opt")))
+    archive = f"docker-archive:{t.tmp}/saved.tar:x:1"
+    t.call(["skopeo", "copy", "-q", source, archive], timeout=60).ok()
+    eq(do(t, "--image", archive).ok().out, "alice\n")
