@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sandboxes whose size a project quota limits: on a disk that has them, the disposable host's."""
+
+import fcntl
+import os
+import struct
+import tempfile
+
+import linux
+from case import deadline, envs, eq, facts, has, true
+
+FILL = ("dd if=/dev/zero of=/big bs=64k count=400; echo size $(wc -c < /big); "
+        "i=0; while [ $i -lt 300 ] && touch /etc/f$i; do i=$((i+1)); done; echo files $(ls /etc | grep -c ^f[0-9]); "
+        "echo done; sleep 1000")
+BESIDE = "dd if=/dev/zero of=/big bs=64k count=200; echo size $(wc -c < /big)"
+GET, SET = 0x801c581f, 0x401c5820  # FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR
+
+
+def rt(t, store, *argv, **more):
+    return t.runtime(*argv, options=("--store", store), **more)
+
+
+def project_of(path):
+    """Project id and flags of a file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        flags, _, _, project = struct.unpack("IIII", fcntl.ioctl(fd, GET, bytes(28))[:16])
+        return project, flags
+    finally:
+        os.close(fd)
+
+
+@envs("host")
+@deadline(60)
+def test_sandbox_on_a_disk_with_project_quota_fills_up_alone(t):
+    t.need("scratch disk", "root")
+    b = t.bundle().shell(FILL)
+    layer = b.rootfs
+    b.config["root"] = {"readonly": False}
+    with tempfile.TemporaryDirectory(dir="/run/scratch") as scratch:
+        store = f"{scratch}/store"
+        c = t.container(b)
+        b.save()
+        rt(t, store, "run", "-d", "-b", b.path, "--layer", layer, "--sandbox-size", "8m", "--sandbox-inodes", "200",
+           c.id, out=c.out_path, err=c.err_path).ok()
+        t.until(lambda: "done" in c.out, 30, "the end of writing")
+        has(linux.read(c.err_path), "Disk quota exceeded")
+        size, files = int(facts(c.out)["size"]), int(facts(c.out)["files"])
+        true(6 << 20 < size <= 8 << 20, f"{size} bytes went in: {c.out}")
+        true(0 <= files <= 200, f"{files} files went in: {c.out}")
+        shown = rt(t, store, "sandbox", "show", "--format", "json", c.id).json
+        eq((shown["kind"], shown["maxBytes"], shown["maxInodes"]), ("quota", 8 << 20, 200))
+        true(size <= shown["bytes"] <= 8 << 20, str(shown))
+
+        # What it writes is of its project, which is what counts.
+        upper = f"{store}/sandboxes/{c.id}/upper"
+        project, flags = project_of(upper)
+        true(project >= 1 << 30 and flags & 0x200, f"project {project}, flags {flags:#x}")
+        eq(project_of(f"{upper}/big")[0], project)
+
+        # Its neighbour has another, and all the room there is.
+        b.shell(BESIDE).save()
+        eq(facts(rt(t, store, "run", "-b", b.path, "--layer", layer, "--sandbox-size", "64m", t.name()).ok().out)["size"],
+           str(200 * 65536))
+        c.delete("--force").ok()
+        eq(os.listdir(f"{store}/sandboxes"), [])
