@@ -180,6 +180,14 @@ static int add_marker(struct writer *w, const char *dir, size_t n, const char *n
 	return flush(w, FLUSH_BYTES, err);
 }
 
+static int add_opaque(struct writer *w, const char *path, struct error *err)
+{
+	auto_buf struct buf dir = BUF_INIT;
+
+	buf_printf(&dir, "%s%s", path, *path ? "/" : "");
+	return add_marker(w, dir.data, dir.len, OPAQUE, err);
+}
+
 static int add_deleted(struct writer *w, const char *path, struct error *err)
 {
 	const char *base = base_of(path);
@@ -283,12 +291,8 @@ static int add_entry(struct writer *w, const struct walk_entry *e, struct error 
 	release_waiting(w);
 	buf_add(&w->out, header.data, header.len);
 	count(w, e->st->st_mtim);
-	if (e->is_opaque) {
-		auto_buf struct buf dir = BUF_INIT;
-
-		buf_printf(&dir, "%s/", e->path);
-		return add_marker(w, dir.data, dir.len, OPAQUE, err);
-	}
+	if (e->is_opaque)
+		return add_opaque(w, e->path, err);
 	return S_ISREG(e->st->st_mode) && !is_link ? add_content(w, e, err) : flush(w, FLUSH_BYTES, err);
 }
 
@@ -313,7 +317,7 @@ static int take(void *data, const struct walk_entry *e, struct error *err)
 	if (e->kind == WALK_DELETED)
 		return e->is_covered ? 0 : add_deleted(w, e->path, err);
 	if (!*e->path && w->o->omit_root)
-		return 0;
+		return e->is_opaque ? add_opaque(w, e->path, err) : 0;
 	if (S_ISSOCK(e->st->st_mode)) {
 		log_warn(w->o->log, "the socket /%s is left out: an archive has no place for one", e->path);
 		return 0;

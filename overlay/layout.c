@@ -104,12 +104,24 @@ static int check_empty(const struct layout *l, struct error *err)
 	return r;
 }
 
+/* A lock goes with its descriptor. */
+static int lock_layout(const struct layout *l, struct error *err)
+{
+	auto_close int lock = openat(l->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = lock < 0 ? error_set(err, errno, "open %s", l->path) :
+			   lock_within(lock, LOCK_EX, LOCK_SECONDS, l->path, err);
+
+	return r < 0 ? r : TAKE_FD(lock);
+}
+
 static int furnish(struct layout *l, struct error *err)
 {
 	int r = 0;
 
 	if (!has(l->fd, MARK)) {
-		r = check_empty(l, err);
+		auto_close int lock = lock_layout(l, err);
+
+		r = lock < 0 ? lock : has(l->fd, MARK) ? 0 : check_empty(l, err);
 		if (r == 0)
 			r = file_replace_at(l->fd, MARK, 0644, MARK_TEXT, strlen(MARK_TEXT), err);
 		if (r < 0)
@@ -314,10 +326,8 @@ int layout_publish(const struct layout *l, const char *hex, size_t size, struct 
 	const struct json *old;
 	const char *text;
 
-	/* A descriptor of its own: the lock goes with it. */
-	auto_close int lock = openat(l->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = lock < 0 ? error_set(err, errno, "open %s", l->path) :
-			   lock_within(lock, LOCK_EX, LOCK_SECONDS, l->path, err);
+	auto_close int lock = lock_layout(l, err);
+	int r = lock < 0 ? lock : 0;
 
 	if (r == 0)
 		r = layout_index(l, a, &old, &text, err);

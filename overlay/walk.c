@@ -354,7 +354,7 @@ static int walk_whole(struct walker *k, const struct level *at, struct error *er
 
 /* ---- the root ---- */
 
-static int tell_root(const struct walker *k, struct error *err)
+static int tell_root(const struct walker *k, bool is_opaque_, struct error *err)
 {
 	const struct walk *w = k->w;
 	struct stat st, lower;
@@ -370,20 +370,23 @@ static int tell_root(const struct walker *k, struct error *err)
 	if (same < 0)
 		return same;
 	e.kind = same ? WALK_KEPT : WALK_MODIFIED;
+	e.is_opaque = is_opaque_;
 	return tell(k, &e, err);
 }
 
 int walk_upper(const struct walk *w, struct error *err)
 {
 	struct walker k = { .w = w, .path = BUF_INIT };
-	const struct level top = { .upper = w->upper_fd, .lower = w->lower_fd, .view = w->view_fd };
+	bool opaque = is_opaque(w->upper_fd);
+	const struct level top = { .upper = w->upper_fd, .lower = w->lower_fd, .view = w->view_fd,
+				   .is_covered = opaque };
 
 	buf_puts(&k.path, "");
 
-	int r = tell_root(&k, err);
+	int r = tell_root(&k, opaque, err);
 
 	if (r == 0)
-		r = walk_merged(&k, &top, err);
+		r = opaque && !is_raw(&k) ? walk_whole(&k, &top, err) : walk_merged(&k, &top, err);
 	buf_release(&k.path);
 	return r;
 }

@@ -271,6 +271,25 @@ static void raw(const char *wanted)
 	cr_expect_str_eq(told.data, wanted, "%s", told.data);
 }
 
+Test(ovl_walk, below_an_opaque_root_all_is_new)
+{
+	char path[128];
+
+	put(merged, "new", "n");
+	close(merged);
+	merged = -1;
+	snprintf(path, sizeof(path), "%s/upper", room_path);
+	cr_assert_eq(setxattr(path, "trusted.overlay.opaque", "y", 1, 0), 0);
+
+	int upper = open_dir("upper"), lower = open_dir("lower");
+	const struct walk w = { .upper_fd = upper, .lower_fd = lower, .view_fd = upper, .tell = note };
+
+	cr_assert_eq(walk_upper(&w, &err), 0, "%s", err.text);
+	close(upper);
+	close(lower);
+	cr_expect_str_eq(told.data, "Dc deep\nDc dir\nAc new\nDc other\nDc top\n", "%s", told.data);
+}
+
 Test(ovl_walk, a_tree_alone_stands_for_itself)
 {
 	put(merged, "dir/a", "changed");
