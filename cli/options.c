@@ -6,7 +6,9 @@
 #include "cli/cli.h"
 #include "cli/options_cpugroup.h"
 #include "cli/options_layer.h"
+#include "cli/options_out.h"
 #include "cli/options_sandbox.h"
+#include "cli/out.h"
 #include "cli/storage_options.h"
 #include "spec/base/auto.h"
 
@@ -349,6 +351,29 @@ static const struct cli_verb verbs[] = {
 		.fail_status = 3,
 		.subs = cli_sandbox_verbs, .n_subs = CLI_SANDBOX_VERBS,
 		.run = cmd_sandbox,
+	},
+	{
+		.name = "diff",
+		.brief = "list the files that a container added, modified or deleted",
+		.operands = "ID", .min = 1, .max = 1,
+		.flags = VERB_JSON_ERRORS,
+		OPTIONS(cli_diff_options),
+		.about = "ID names a container with a sandbox, or a sandbox that was kept. A line for each\n"
+			 "change: A, M or D and the path.",
+		.run = cmd_diff,
+	},
+	{
+		.name = "commit",
+		.brief = "make an image of a container's changes",
+		.operands = "ID oci:DIR[:TAG]", .min = 2, .max = 2,
+		.flags = VERB_JSON_ERRORS,
+		OPTIONS(cli_commit_options),
+		.about = "Adds the image to the layout directory DIR, which is made when it is not there:\n"
+			 "the layers below the container's sandbox, and one of its changes. A running\n"
+			 "container is frozen while its files are read. Prints the manifest's digest.\n"
+			 "INSTRUCTION is one of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER,\n"
+			 "VOLUME and WORKDIR. SECONDS count from 1970; SOURCE_DATE_EPOCH says the same.",
+		.run = cmd_commit,
 	},
 	{
 		.name = "spec",

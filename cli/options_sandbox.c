@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options_sandbox.h"
 
+#include "cli/out.h"
 #include "cli/sandbox.h"
 #include "spec/base/auto.h"
 
@@ -10,6 +11,10 @@
 static const struct cli_option list_options[] = {
 	{ "quiet", "q", CLI_FLAG, NULL, "print the names only", 0 },
 	FORMAT("table|json", "table"),
+};
+static const struct cli_option export_options[] = {
+	{ "compression", NULL, CLI_CHOICE, OUT_COMPRESSIONS, "of the archive (default: none)", 0 },
+	{ "output", "o", CLI_PATH, "FILE", "write to FILE and not to standard output", 0 },
 };
 static const struct cli_option text_options[] = { FORMAT("text|json", "text") };
 
@@ -44,5 +49,20 @@ const struct cli_verb cli_sandbox_verbs[CLI_SANDBOX_VERBS] = {
 		.operands = "NAME", .min = 1, .max = 1,
 		OPTIONS(text_options),
 		.run = cmd_sandbox_reset,
+	},
+	{
+		SUB("export"),
+		.brief = "write what a container changed to a tar archive",
+		.operands = "ID", .min = 1, .max = 1,
+		OPTIONS(export_options),
+		.about = "A running container is frozen while its files are read.",
+		.run = cmd_sandbox_export,
+	},
+	{
+		SUB("import"),
+		.brief = "read an archive of export into an empty sandbox",
+		.operands = "NAME FILE", .min = 2, .max = 2,
+		.about = "FILE may be \"-\": standard input.",
+		.run = cmd_sandbox_import,
 	},
 };

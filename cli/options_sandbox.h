@@ -5,5 +5,5 @@
 
 #include "cli/options.h"
 
-enum { CLI_SANDBOX_VERBS = 4 };
+enum { CLI_SANDBOX_VERBS = 6 };
 extern const struct cli_verb cli_sandbox_verbs[CLI_SANDBOX_VERBS];

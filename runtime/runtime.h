@@ -24,6 +24,7 @@
 #include "spec/base/buf.h"
 #include "spec/base/error.h"
 #include "spec/base/log.h"
+#include "overlay/changes.h"
 #include "runtime/stdio.h"
 #include "spec/spec.h"
 
@@ -250,6 +251,20 @@ struct rt_oom {
 int rt_user_resolve(int root_fd, const char *text, struct arena *a, struct spec_user *ret, struct error *err);
 /* Does that take a look into the files? */
 bool rt_user_needs_files(const char *text);
+
+/*
+ * What a container did to its files (overlay/changes.h). id names a container that has a sandbox, else a sandbox that was
+ * kept in the store. A running container is frozen while its files are read and no longer, also when
+ * the command is killed meanwhile; one that was paused stays so. TEXT_NOT_EXIST when there is neither; -ENOTSUP for a
+ * container whose root filesystem is its caller's.
+ */
+int rt_diff(const struct rt_context *ctx, const char *id, int (*tell)(void *data, const struct ovl_diff *d), void *data,
+	    struct arena *a, struct error *err);
+/* o->before and after are filled in. */
+int rt_commit(const struct rt_context *ctx, const char *id, const struct ovl_commit *o, struct arena *a,
+	      struct ovl_committed *ret, struct error *err);
+int rt_sandbox_export(const struct rt_context *ctx, const char *id, int fd, enum ovl_compression c, struct arena *a,
+		      struct error *err);
 
 /* Is this id well-formed ([A-Za-z0-9_+.-]+, not "." or "..", at most 1024 bytes)? */
 int rt_check_id(const char *id, struct error *err);

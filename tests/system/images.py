@@ -117,10 +117,11 @@ def docker_archive(path, tags, *layers, config_name=None, mode="w"):
     return path
 
 
-def tree(path, times=False):
+def tree(path, times=False, leave_out=()):
     """What is below path: type, mode, owner, content, target, attributes, and which names are one file; and when."""
     found, inodes = {}, {}
     for top, dirs, files in os.walk(path):
+        dirs[:] = [name for name in dirs if os.path.normpath(f"{top}/{name}") not in leave_out]
         for name in ["."] * (top == path) + dirs + files:
             full = os.path.normpath(f"{top}/{name}")
             st = os.lstat(full)
