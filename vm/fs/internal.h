@@ -78,7 +78,8 @@ struct dir {
 struct table {
 	pthread_mutex_t lock;
 	struct node *nodes; /* max + 1; [0] is no node, [1] the root */
-	uint32_t max, used, high, free_list;
+	uint32_t max, used, free_list;
+	_Atomic uint32_t high;
 	uint32_t *by_key, *by_name, buckets, buckets_max;
 	uint32_t fds, max_fds, hand;
 	uint32_t *io_ring, io_count, io_max, io_hand;

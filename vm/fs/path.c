@@ -186,32 +186,42 @@ static bool is_passed_by(struct node *n)
 	return is_first;
 }
 
-/* Closes a node's descriptor if max_fds are open. The hand goes round, a bounded way each time. */
+/* Moves the hand past some nodes: the descriptor it took from one of them, or -1. */
+static int evict_some(struct table *t)
+{
+	for (uint32_t i = 0; i < 1024; i++) {
+		struct node *n = &t->nodes[t->hand = t->hand % t->high + 1];
+
+		if (!is_evictable(n) || is_passed_by(n))
+			continue;
+
+		int fd = n->fd;
+
+		n->fd = -1;
+		n->flags &= (uint8_t)~NODE_PASSED;
+		t->fds--;
+		return fd;
+	}
+	return -1;
+}
+
+/* Closes a node's descriptor if max_fds are open. The hand goes round twice at most, others get in between. */
 int table_make_room(struct vm_fs *fs)
 {
 	struct table *t = &fs->table;
-	int fd = -1, r = 0;
+	bool is_full = true;
+	int fd = -1;
 
-	pthread_mutex_lock(&t->lock);
-	if (t->fds >= t->max_fds) {
-		r = -ENFILE;
-		for (uint32_t i = 0; i < 4096 && i < 2 * t->high; i++) {
-			struct node *n = &t->nodes[t->hand = t->hand % t->high + 1];
-
-			if (is_evictable(n) && !is_passed_by(n)) {
-				fd = n->fd;
-				n->fd = -1;
-				n->flags &= (uint8_t)~NODE_PASSED;
-				t->fds--;
-				r = 0;
-				break;
-			}
-		}
+	for (uint64_t passed = 0; passed <= 2ull * t->high && is_full && fd < 0; passed += 1024) {
+		pthread_mutex_lock(&t->lock);
+		is_full = t->fds >= t->max_fds;
+		if (is_full)
+			fd = evict_some(t);
+		pthread_mutex_unlock(&t->lock);
 	}
-	pthread_mutex_unlock(&t->lock);
 	if (fd >= 0)
 		close(fd);
-	return r;
+	return is_full && fd < 0 ? -ENFILE : 0;
 }
 
 static uint32_t index_of(struct vm_fs *fs, const struct node *n)
