@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,6 +117,35 @@ int dir_names(int dir_fd, struct arena *a, char ***ret, size_t *ret_n, struct er
 	return 0;
 }
 
+static void make_mutable(int fd)
+{
+	unsigned flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
+		return;
+	flags &= ~(unsigned)(FS_IMMUTABLE_FL | FS_APPEND_FL);
+	ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/* A container with CAP_LINUX_IMMUTABLE can leave files that even root cannot remove, until their flags are gone. */
+static int unlink_at(int dir_fd, const char *name, int flags)
+{
+	struct stat st;
+
+	if (unlinkat(dir_fd, name, flags) == 0)
+		return 0;
+	if (errno != EPERM || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	make_mutable(dir_fd);
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+		auto_close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+		if (fd >= 0)
+			make_mutable(fd);
+	}
+	return unlinkat(dir_fd, name, flags);
+}
+
 /*
  * Depth-first without recursion: an archive decides how deep a tree is, and what somebody put into the
  * store by hand may be deeper. Each directory that is not empty is moved up to the top before it is looked
@@ -122,7 +153,7 @@ int dir_names(int dir_fd, struct arena *a, char ***ret, size_t *ret_n, struct er
  */
 static int remove_dir(int top_fd, int parent_fd, const char *name, unsigned *counter, struct error *err)
 {
-	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0)
+	if (unlink_at(parent_fd, name, AT_REMOVEDIR) == 0)
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return error_set(err, errno, "remove the directory %s", name);
@@ -145,7 +176,7 @@ static int empty_dir(int top_fd, int dir_fd, unsigned *counter, struct error *er
 	for (struct dirent *e; r == 0 && (e = readdir(dir));) {
 		if (is_dots(e->d_name))
 			continue;
-		if (unlinkat(dirfd(dir), e->d_name, 0) == 0 || errno == ENOENT)
+		if (unlink_at(dirfd(dir), e->d_name, 0) == 0 || errno == ENOENT)
 			continue;
 		if (errno != EISDIR && errno != EPERM)
 			return error_set(err, errno, "remove %s", e->d_name);
@@ -164,7 +195,7 @@ static int flatten(int top_fd, const char *name, unsigned *counter, struct error
 
 	int r = empty_dir(top_fd, fd, counter, err);
 
-	if (r == 0 && unlinkat(top_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	if (r == 0 && unlink_at(top_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = error_set(err, errno, "remove the directory %s", name);
 	return r;
 }
@@ -183,7 +214,7 @@ static int remove_below(int top_fd, struct error *err)
 			if (is_dots(e->d_name))
 				continue;
 			again = true;
-			if (unlinkat(top_fd, e->d_name, 0) == 0 || errno == ENOENT)
+			if (unlink_at(top_fd, e->d_name, 0) == 0 || errno == ENOENT)
 				continue;
 			if (errno != EISDIR && errno != EPERM)
 				return error_set(err, errno, "remove %s", e->d_name);
@@ -197,7 +228,7 @@ static int remove_below(int top_fd, struct error *err)
 
 int remove_tree(int dir_fd, const char *name, struct error *err)
 {
-	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+	if (unlink_at(dir_fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return error_set(err, errno, "remove %s", name);
@@ -209,7 +240,7 @@ int remove_tree(int dir_fd, const char *name, struct error *err)
 
 	int r = remove_below(fd, err);
 
-	if (r == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	if (r == 0 && unlink_at(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = error_set(err, errno, "remove the directory %s", name);
 	return r;
 }

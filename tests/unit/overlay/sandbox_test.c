@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sched.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -680,4 +681,36 @@ Test(ovl_sandbox, an_image_that_is_mounted_elsewhere_is_the_same_file_system_her
 	ovl_sandbox_close(&sb);
 	end("elsewhere");
 	cr_expect_eq(count_mounts(), 0);
+}
+
+static void set_flag(int dir_fd, const char *name, unsigned flag)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	unsigned flags;
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(ioctl(fd, FS_IOC_GETFLAGS, &flags), 0);
+	flags |= flag;
+	cr_assert_eq(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0, "%d", errno);
+	close(fd);
+}
+
+Test(ovl_sandbox, files_that_a_container_made_immutable_go_as_well)
+{
+	make_layers(1);
+
+	struct ovl_sandbox_options o = options("immutable", 1);
+	struct ovl_sandbox sb = make(&o);
+
+	cr_assert_eq(mkdirat(sb.upper_fd, "d", 0755), 0);
+	cr_assert_eq(mkdirat(sb.upper_fd, "d/e", 0755), 0);
+	put_text(sb.upper_fd, "d/e/file", "x");
+	put_text(sb.upper_fd, "log", "x");
+	set_flag(sb.upper_fd, "d/e/file", FS_IMMUTABLE_FL);
+	set_flag(sb.upper_fd, "d/e", FS_IMMUTABLE_FL);
+	set_flag(sb.upper_fd, "d", FS_APPEND_FL);
+	set_flag(sb.upper_fd, "log", FS_APPEND_FL);
+	set_flag(sb.upper_fd, ".", FS_IMMUTABLE_FL);
+	ovl_sandbox_close(&sb);
+	end("immutable");
 }
