@@ -428,7 +428,7 @@ def test_sandbox_a_kill_at_any_moment_of_run_leaves_nothing_after_delete(t, foll
     b.save()
     options = ["-b", b.path, "--image", "img", "--mount-image", "img:/more:rw", "--mount-image", "img:/tools"]
     argv = lambda name: t.command("run", *options, name, options=("--store", store_of(t)))  # noqa: E731
-    for name, count in points(t, argv(t.name()), follow, seconds=30):
+    for name, count in points(t, argv(t.name()), follow, seconds=14):
         c = t.container(b)
         kill_at(t, argv(c.id), name, count, follow)
         clean_after(t, c, f"killed at {name} {count}")
@@ -446,7 +446,7 @@ def test_sandbox_a_kill_at_any_moment_leaves_no_mount_and_no_loop_device(t, kind
     b.save()
     argv = lambda name: t.command("run", "-b", b.path, "--image", "img", *kind, name,  # noqa: E731
                                   options=("--store", store_of(t)))
-    for name, count in points(t, argv(t.name()), True, seconds=25):
+    for name, count in points(t, argv(t.name()), True, seconds=12):
         c = t.container(b)
         kill_at(t, argv(c.id), name, count, True)
         clean_after(t, c, f"killed at {name} {count}")
@@ -460,7 +460,7 @@ def test_sandbox_a_kill_at_any_moment_of_delete_is_finished_by_the_next_delete(t
     b = t.bundle().probe("sleep", 1000)
     image(t, b)
     sample = up(t, b, "--image", "img", "--sandbox", "memory", "--mount-image", "img:/more")
-    for name, count in points(t, t.command("delete", "--force", sample.id), False, seconds=20):
+    for name, count in points(t, t.command("delete", "--force", sample.id), False, seconds=10):
         c = up(t, b, "--image", "img", "--sandbox", "memory", "--mount-image", "img:/more")
         kill_at(t, t.command("delete", "--force", c.id), name, count, False)
         clean_after(t, c, f"killed at {name} {count}")

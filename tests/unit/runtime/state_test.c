@@ -100,6 +100,33 @@ Test(state, what_is_saved_is_loaded)
 	cr_assert_eq(out.n_annotations, 2);
 	cr_assert_str_eq(out.annotations[0].value, notes[0].value);
 	cr_assert_str_eq(out.resources, in.resources);
+	cr_assert_null(out.sandbox);
+	close(fd);
+}
+
+Test(state, a_sandbox_is_noted_before_and_saved_with_the_rest)
+{
+	struct rt_sandbox sb = { .store = "/s:t", .slots = "w-r", .name = "c", .image = "i", .kind = "quota", .keep = true };
+	struct rt_state in = { .id = "c", .bundle = "/b", .rootfs = "", .created = "", .program = "", .pid = 1,
+			       .cgroup = "", .cgroup_dir = "", .sandbox = &sb };
+	struct rt_state out;
+	struct rt_sandbox noted;
+	struct error err = ERROR_INIT;
+	char note[256];
+	int fd = state_reserve(&ctx, "c", &err);
+
+	cr_assert_eq(state_noted_sandbox(fd, note, sizeof(note), &noted), -ENOENT);
+	cr_assert_eq(state_note_sandbox(fd, sb.slots, sb.store, &err), 0);
+	cr_assert_eq(state_noted_sandbox(fd, note, sizeof(note), &noted), 0);
+	cr_expect(!strcmp(noted.slots, "w-r") && !strcmp(noted.store, "/s:t"));
+	state_drop_note_of_sandbox(fd);
+	cr_expect_eq(state_noted_sandbox(fd, note, sizeof(note), &noted), -ENOENT);
+
+	cr_assert_eq(state_save(fd, &in, &err), 0);
+	cr_assert_eq(state_load(fd, "c", &a, &out, &err), 0, "%s", err.text);
+	cr_assert_not_null(out.sandbox);
+	cr_expect(!strcmp(out.sandbox->store, sb.store) && !strcmp(out.sandbox->slots, sb.slots));
+	cr_expect(!strcmp(out.sandbox->image, "i") && !strcmp(out.sandbox->kind, "quota") && out.sandbox->keep);
 	close(fd);
 }
 
