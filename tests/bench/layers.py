@@ -6,18 +6,17 @@ the same command over an image of 3 files; tar and umoci, whichever is quicker. 
 take turns, and a ratio is the median of those within the rounds.
 """
 
-import copy
 import json
 import os
 import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import tarfile
 
 import cell
 import images
+import linux
 from runtimes import DEADLINE, Refusal
 from sheet import LAYER_LIMITS
 
@@ -25,7 +24,7 @@ STACKS = (1, 10, 100)
 FEW, MANY = 3, 300_000
 CHANGED = (3_000, MANY)  # of images in which one file is changed
 IMPORT_BYTES = 200 << 20
-IMPORT_ROUNDS = 3
+IMPORT_ROUNDS, WALKS = 3, 8
 
 
 def layers(bench, sheet):
@@ -65,6 +64,13 @@ def _crowd(n):
     return b"".join(parts) + bytes(1024)
 
 
+def _map_ids(config):
+    config["linux"]["namespaces"].append({"type": "user"})
+    for key in ("uidMappings", "gidMappings"):
+        config["linux"][key] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    config["mounts"] = [m for m in config["mounts"] if m["type"] not in ("sysfs", "cgroup", "cgroup2")]
+
+
 class Stage:
     """The images in a store, and what is timed over them."""
 
@@ -74,7 +80,9 @@ class Stage:
         os.makedirs(f"{place}/bare/root")
         self._make_images()
         self.bundle = bench.bundles.true
-        self.mapped = self._mapped_bundle()
+        self.count = 0
+        self.mapped = self._like(self.bundle, "mapped", _map_ids)
+        self.writable = self._like(bench.bundles.pause, "writable", lambda config: config["root"].update(readonly=False))
 
     def command(self, rt, *argv):
         return [rt.path, "--root", rt.root, "--store", self.store, *argv]
@@ -104,18 +112,15 @@ class Stage:
             told = subprocess.run(self.command(ours, "layer", "show", "-f", "json", tag), check=True, capture_output=True)
             self.trees[tag] = [f"{self.store}/layers/{x['diffId'][7:]}/tree" for x in json.loads(told.stdout)["layers"]][::-1]
 
-    def _mapped_bundle(self):
-        path = f"{self.place}/mapped"
-        os.mkdir(path)
-        with open(f"{self.bundle}/config.json", encoding="utf-8") as f:
-            config = copy.deepcopy(json.load(f))
-        config["linux"]["namespaces"].append({"type": "user"})
-        for key in ("uidMappings", "gidMappings"):
-            config["linux"][key] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
-        config["mounts"] = [m for m in config["mounts"] if m["type"] not in ("sysfs", "cgroup", "cgroup2")]
-        with open(f"{path}/config.json", "w", encoding="utf-8") as f:
+    def _like(self, bundle, name, change):
+        """Another bundle with a config that was changed."""
+        with open(f"{bundle}/config.json", encoding="utf-8") as f:
+            config = json.load(f)
+        change(config)
+        os.mkdir(f"{self.place}/{name}")
+        with open(f"{self.place}/{name}/config.json", "w", encoding="utf-8") as f:
             json.dump(config, f)
-        return path
+        return f"{self.place}/{name}"
 
     # ---- what is measured
 
@@ -130,6 +135,7 @@ class Stage:
                                       lambda: self._run(rt, "stack10")))
         row(f"id-mapped over {MANY} files", "us", *self._paired(
             lambda: self._run(rt, f"files{MANY}", self.mapped), lambda: self._run(rt, f"files{FEW}", self.mapped)))
+        self._changes(rt, row)
         if "-shared" not in rt.name:
             row(f"import of {IMPORT_BYTES >> 20} MB", "us", *self._import(rt))
 
@@ -163,6 +169,41 @@ class Stage:
             run = self.bench.time(floor, "run", "-b", self.bundle, floor.new_id()).wall
             return run + bare("mount") - bare("idle")
         return self._paired(lambda: self._run(rt, f"stack{n}"), reference)
+
+    def _changes(self, rt, row):
+        """One changed file in a small and in a large image; and beside a walk over all files of the large one."""
+        few, many = (self._changed(rt, n) for n in CHANGED)
+
+        def commit(who):
+            name, root, n = who
+            self.count += 1
+            pathlib.Path(f"{root}/etc/changed").write_text(f"{self.count}\n" * 100, encoding="utf-8")
+            return self.time(rt, "commit", name, f"oci:{self.place}/out-{rt.name}-{n}:t").wall
+
+        def diff(who):
+            return self.time(rt, "diff", who[0]).wall
+        walk = f"{self.place}/walk"
+        os.makedirs(walk, exist_ok=True)
+        linux.mount("overlay", walk, "overlay", linux.MS_RDONLY, f"lowerdir={':'.join(self.trees[f'files{MANY}'])}")
+        try:
+            for verb, what in {"diff": diff, "commit": commit}.items():
+                row(f"{verb} in {MANY} files", "us", *self._paired(lambda w=what: w(many), lambda w=what: w(few)))
+                row(f"{verb} beside a walk", "us", *self._paired(
+                    lambda w=what: w(many), lambda: self.bench.stopwatch.time([self.stack, "walk", walk]).wall, WALKS))
+        finally:
+            linux.umount(walk)
+            for name, _, _ in (few, many):
+                self.call(rt, "delete", "-f", name)
+            cell.reap()
+
+    def _changed(self, rt, n):
+        """A container over n files that waits for start, with one file changed: (id, its root as we see it, n)."""
+        name = rt.new_id()
+        self.call(rt, "create", "--image", f"files{n}", "-b", self.writable, name)
+        told = subprocess.run(self.command(rt, "state", name), check=True, capture_output=True)
+        root = f"/proc/{json.loads(told.stdout)['pid']}/root"
+        pathlib.Path(f"{root}/etc/changed").write_text("once\n", encoding="utf-8")
+        return name, root, n
 
     def _import(self, rt):
         """The machine's own files, packed by gzip. Each takes part in each round; the quicker of the two others counts."""

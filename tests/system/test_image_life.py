@@ -184,5 +184,6 @@ def test_image_pages_are_in_memory_once_for_two_containers(t):
                   out=c.out_path, err=c.err_path).ok()
         c.wait_out("read", 20)
         charged.append(int(linux.read(f"{c.cgroup}/memory.current")) >> 20)
+    true(charged[0] >= 24, f"the first container is charged for what it reads: {charged}")
     true(charged[1] >= 4, f"its own 4 MB are charged: {charged}")
     true(charged[1] < 12, f"the second container is charged {charged[1]} MB, the first {charged[0]}")
