@@ -3,7 +3,8 @@
 
 import time
 
-from case import eq, facts, has, true
+import changes
+from case import deadline, eq, facts, has, true
 from engine import IMAGE, engine
 
 
@@ -154,3 +155,18 @@ def test_the_death_of_the_shim_does_not_hang_the_cleanup(t):
     t.until(lambda: status(t, name) in (None, "STOPPED", "UNKNOWN"), 15, "containerd to notice")
     time.sleep(0.1)
     remove(t, name)
+
+
+@engine("containerd")
+@deadline(120)
+def test_an_image_that_the_runtime_committed_runs(t):
+    t.need("libarchive", "overlay")
+    c = changes.running(t, "echo out >/new; rm /keep; mv /dir /moved; rm -r /gone; mkdir /gone")
+    path = changes.commit(t, c, tag="example.org/ours:new")
+    t.call(["tar", "-C", path, "-cf", f"{t.tmp}/saved.tar", "."]).ok()
+    t.engine("images", "import", f"{t.tmp}/saved.tar").ok()
+    name = "example.org/ours:new"
+    eq(t.engine.run("cat", "/new", name=t.name(), image=name).ok().out, "out\n")
+    eq(t.engine.run("ls", "/moved", "/gone", name=t.name(), image=name).ok().out, "/gone:\n\n/moved:\na\nb\nsub\n")
+    t.engine.run("cat", "/keep", name=t.name(), image=name).fails("no such file")
+    t.engine("images", "rm", name).ok()

@@ -4,6 +4,7 @@
 import json
 import time
 
+import changes
 import host
 from case import deadline, each, envs, eq, facts, has, hasnt, true
 from engine import engine
@@ -513,3 +514,17 @@ def test_a_failing_start_leaves_a_container_that_can_be_removed(t):
 @engine("docker")
 def test_info_names_the_runtime(t):
     has(t.engine("info").ok().out, "tested")
+
+
+@engine("docker")
+@deadline(120)
+def test_an_image_that_the_runtime_committed_runs(t):
+    t.need("libarchive", "overlay", "skopeo")
+    c = changes.running(t, "echo out >/new; rm /keep; mv /dir /moved; rm -r /gone; mkdir /gone")
+    path = changes.commit(t, c, "-c", 'CMD ["cat", "/new"]')
+    t.call(["skopeo", "copy", f"oci:{path}:new", f"docker-archive:{t.tmp}/saved.tar:ours:new"]).ok()
+    t.engine("load", "-i", f"{t.tmp}/saved.tar").ok()
+    eq(t.engine("run", "--rm", "ours:new").ok().out, "out\n")
+    eq(t.engine("run", "--rm", "ours:new", "ls", "/moved", "/gone").ok().out, "/gone:\n\n/moved:\na\nb\nsub\n")
+    t.engine("run", "--rm", "ours:new", "cat", "/keep").fails("no such file")
+    t.engine("rmi", "ours:new").ok()
