@@ -113,6 +113,7 @@ system() {
 host() {
 	stage "host tests"
 	local program units=()
+	$MAKE vm-test # guests that test_host_vm.py starts
 	if [ $# -eq 0 ]; then
 		for program in $(variable UNIT_TESTS); do
 			case ${program##*/} in

@@ -2,7 +2,7 @@
 /*
  * guest - the first process of a guest under test: loads the modules and does what the command line says (do=…)
  *
- *	talk     says "online N, memory N KiB", echoes each line of port 1, and is done at its end
+ *	talk     says "online N, memory N KiB", echoes what comes on port 1 until "bye"
  *	fs       the same on the root of the file system "root": reads, writes, finds
  *	panic    ends the first process
  *	spin     all CPUs, for ever

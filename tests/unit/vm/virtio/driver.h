@@ -73,7 +73,7 @@ static inline void driver_connect(struct driver *d, struct virtio_device *device
 
 static inline void driver_end(struct driver *d)
 {
-	virtio_free(d->device);
+	virtio_free(d->device); /* NULL in tests of queues */
 	virtio_loop_free(d->loop);
 	close(d->kick);
 	close(d->irq);

@@ -78,7 +78,7 @@ Test(queue, a_queue_outside_of_memory_or_of_a_wrong_size_does_not_start)
 		q.size = sizes[i];
 		cr_assert_eq(virtq_start(&q, &d.ram, true), -EINVAL, "size %u", sizes[i]);
 	}
-	munmap(d.memory, MEMORY);
+	driver_end(&d);
 }
 
 Test(queue, a_chain_is_split_into_what_is_read_and_what_is_written)
@@ -106,6 +106,7 @@ Test(queue, a_chain_is_split_into_what_is_read_and_what_is_written)
 	cr_assert_eq(used_of(&d, 0)->ring[0].id, 3);
 	cr_assert_eq(used_of(&d, 0)->ring[0].len, 25);
 	cr_assert_eq(virtq_pop(&q, &chain), 0);
+	driver_end(&d);
 }
 
 static void indirect(struct driver *d, unsigned n, uint16_t last_flags)
@@ -131,6 +132,7 @@ Test(queue, an_indirect_table_holds_as_many_as_the_queue)
 	cr_assert_eq(chain.n_out, SIZE);
 	indirect(&d, SIZE + 1, 0);
 	cr_assert_eq(pop(&d, &q, 0), -EPROTO);
+	driver_end(&d);
 }
 
 /* Each breaks the ring for good: a pop after a broken one finds nothing. */
@@ -189,11 +191,13 @@ Test(queue, what_breaks_the_rules_breaks_the_queue)
 			break;
 		default:
 			cr_assert_eq(row, 13);
+			driver_end(&d);
 			return;
 		}
 		cr_assert_eq(pop(&d, &q, head), -EPROTO, "row %d", row);
 		cr_assert_eq(pop(&d, &q, 0), 0, "row %d", row);
 		cr_assert_not(virtq_has(&q));
+		driver_end(&d);
 	}
 }
 
@@ -217,13 +221,14 @@ Test(queue, interrupts_when_the_driver_asked_for_it)
 	avail_of(&d, 0)->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	virtq_push(&q, 0, 0);
 	cr_assert_not(virtq_wants_interrupt(&q));
+	driver_end(&d);
 }
 
 Test(queue, asks_for_a_kick_when_it_finds_nothing)
 {
 	struct driver d;
 	struct virtq q;
-	uint16_t *avail_event = (uint16_t *)(void *)&used_of(&d, 0)->ring[SIZE];
+	uint16_t *avail_event;
 
 	begin(&d, &q);
 	avail_event = (uint16_t *)(void *)&used_of(&d, 0)->ring[SIZE];
@@ -234,4 +239,5 @@ Test(queue, asks_for_a_kick_when_it_finds_nothing)
 	cr_assert_eq(*avail_event, 1);
 	virtq_unpop(&q);
 	cr_assert_eq(virtq_pop(&q, &chain), 1);
+	driver_end(&d);
 }

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual machine with a distribution's kernel: tests/vm/boot starts it, tests/vm/guest is its first process.
+
+The kernel is copied (-C), not mapped: the emulated processor takes each page fault of a guest very slowly.
+"""
+
+import os
+import pathlib
+import re
+
+from case import deadline, envs, eq, has, true
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("BULKHEAD", TOP / "build/bulkhead")).parent
+HOME = os.environ.get("BULKHEAD_HOST_DIR") or os.path.expanduser(
+    f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/bulkhead-host")
+KERNEL = f"{HOME}/stock/vmlinuz"
+PORT_EXITS, REGISTER_EXITS = 10, 1500  # at most, in the whole life of a guest
+OOPS = re.compile(r"Oops|BUG:|general protection|double fault|int3:")
+
+
+def boot(t, *options, do):
+    """Once more when the guest's kernel crashed: emulation of SVM in an emulated processor does that now and then."""
+    argv = [str(BUILD / "tests/vm/boot"), "-J", "-C", "-k", KERNEL, "-t", "90", *options,
+            str(BUILD / "tests/vm/guest"), f"do={do}"]
+    env = {**os.environ, "BOOT_CACHE": t.dir("kernels")}
+    result = t.call(argv, env=env, timeout=120).ok()
+    if do != "panic" and OOPS.search(result.out):
+        result = t.call(argv, env=env, timeout=120).ok()
+    return result.out
+
+
+def exits(out):
+    return [int(n) for n in re.search(r"exits io (\d+) mmio (\d+)", out).groups()]
+
+
+@envs("host")
+@deadline(60)
+def test_a_stock_kernel_boots_on_two_cpus_talks_and_switches_off(t):
+    out = boot(t, "-c", "2", "-n", "2", do="talk")
+    has(out, "online 2, memory ", "rng 64", "echo line", "end 1: the guest switched itself off")
+    ports, registers = exits(out)
+    true(ports <= PORT_EXITS and registers <= REGISTER_EXITS, f"{ports} and {registers} exits")
+
+
+@envs("host")
+@deadline(60)
+def test_a_guest_reads_and_writes_files_of_the_host(t):
+    root = pathlib.Path(t.dir("root"))
+    (root / "hello").write_text("from the host", encoding="ascii")
+    out = boot(t, "-r", str(root), do="fs")
+    has(out, "read 13: from the host", "wrote 12", "entries 4", "end 1: the guest switched itself off")
+    eq((root / "written").read_text(encoding="ascii"), "by the guest")
+    eq((root / "written").stat().st_mode & 0o7777, 0o640)
+
+
+@envs("host")
+@deadline(60)
+def test_a_panic_is_told_with_the_last_words(t):
+    out = boot(t, do="panic")
+    has(out, "end 3: the guest's kernel panicked", "Attempted to kill init!")
