@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "spec/base/auto.h"
 #include "vm/jail.h"
 #include "vm/machine.h"
 
@@ -233,6 +235,30 @@ static void on_end(void *arg, uint32_t events)
 		return;
 }
 
+/* The panic's first line begins the last words, if there is one; else they are what fits. An enemy's text, for people. */
+static bool keep_last_words(struct vm *vm, char *ret, size_t size)
+{
+	static const char panic[] = "Kernel panic - not syncing";
+	auto_free char *log = malloc(VIRTIO_CONSOLE_LOG + 1);
+	size_t n = log ? virtio_console_log(vm->console, log, VIRTIO_CONSOLE_LOG) : 0;
+	const char *from = log ? memmem(log, n, panic, sizeof(panic) - 1) : NULL;
+	bool has_panic = from != NULL;
+
+	if (n == 0)
+		return false;
+	if (!from)
+		from = n < size ? log : log + n - (size - 1);
+	while (has_panic && from > log && from[-1] != '\n')
+		from--;
+	n -= (size_t)(from - log);
+	if (n > size - 1)
+		n = size - 1;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (from[i] < ' ' && from[i] != '\n') || from[i] == 127 ? ' ' : from[i];
+	ret[n] = '\0';
+	return has_panic;
+}
+
 static void fill_report(struct vm *vm, struct vm_report *ret)
 {
 	*ret = (struct vm_report){ .end = (enum vm_end)atomic_load(&vm->end) };
@@ -244,14 +270,7 @@ static void fill_report(struct vm *vm, struct vm_report *ret)
 
 	/* What the guest wrote and nobody has taken yet: a panic ends it at once. */
 	virtio_kick(virtio_console_device(vm->console));
-
-	size_t n = virtio_console_log(vm->console, ret->last_words, sizeof(ret->last_words) - 1);
-
-	ret->last_words[n] = '\0';
-	for (size_t i = 0; i < n; i++) /* an enemy's text, for people */
-		if ((ret->last_words[i] < ' ' && ret->last_words[i] != '\n') || ret->last_words[i] == 127)
-			ret->last_words[i] = ' ';
-	if (ret->end == VM_END_RESET && strstr(ret->last_words, "Kernel panic - not syncing"))
+	if (keep_last_words(vm, ret->last_words, sizeof(ret->last_words)) && ret->end == VM_END_RESET)
 		ret->end = VM_END_PANIC;
 }
 

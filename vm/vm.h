@@ -91,7 +91,7 @@ enum vm_end {
 struct vm_report {
 	enum vm_end end;
 	uint64_t exits_io, exits_mmio, exits_other; /* to this process */
-	char last_words[2048]; /* the end of the guest's console, NUL-terminated */
+	char last_words[2048]; /* of the guest's console: from a panic on, or its end; NUL-terminated */
 };
 
 /* "the guest panicked", … */
