@@ -30,6 +30,7 @@ struct cli {
 	struct log log;
 	bool log_is_file; /* --log was given */
 	bool wants_json; /* errors, too: VERB_JSON_ERRORS and --format json */
+	int fail_status; /* what an error of the command exits with; 0: what its table entry says */
 	struct rt_context ctx;
 };
 

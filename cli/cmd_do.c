@@ -249,6 +249,14 @@ static void choose_isolation(struct cli *cli)
 								RT_ISOLATION_DEFAULT;
 }
 
+/* As a shell tells it: no such program, or one that cannot be executed. The cause is the first frame of an error. */
+static int status_of(const struct error *err)
+{
+	if (strncmp(err->text, "exec \"", 6) != 0)
+		return 0;
+	return err->code == ENOENT ? 127 : 126;
+}
+
 int cmd_do(struct cli *cli, struct error *err)
 {
 	char space[16384]; /* enough for most: no heap for it */
@@ -273,5 +281,7 @@ int cmd_do(struct cli *cli, struct error *err)
 
 	find_storage(&w, &opt.storage);
 	r = rt_run(&cli->ctx, &opt, &status, err);
+	if (r < 0)
+		cli->fail_status = status_of(err);
 	return r < 0 ? r : status;
 }

@@ -305,5 +305,7 @@ int cli_main(char **argv)
 					   .log_is_file = cli.log_is_file,
 					   .prefix = cli.verb ? cli.verb->fails : NULL },
 			 &err);
+	if (cli.fail_status)
+		return cli.fail_status;
 	return cli.verb && cli.verb->fail_status ? cli.verb->fail_status : 1;
 }

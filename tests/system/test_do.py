@@ -287,7 +287,10 @@ def test_do_ends_with_128_and_the_signal(t):
 
 @envs("hybrid")
 def test_do_says_when_the_program_is_not_there(t):
-    do(t, "--rootfs", rootfs(t), "--", "nosuchprogram").fails("nosuchprogram", "not found")
+    do(t, "--rootfs", rootfs(t), "--", "nosuchprogram").fails("nosuchprogram", "not found", code=127)
+    do(t, "--rootfs", rootfs(t), "--", "/nosuch/program").fails("/nosuch/program", code=127)
+    do(t, "--rootfs", rootfs(t), "--", "/etc").fails("/etc", code=126)
+    do(t, "--rootfs", f"{t.tmp}/nosuchdir", "--", "sh").fails("nosuchdir", code=1)
 
 
 @envs("hybrid", "unified")
