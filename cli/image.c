@@ -84,7 +84,7 @@ static int find(const struct cli *cli, const char *image, struct ovl_image *ret,
 	auto_store struct ovl_store store = CLI_STORE_INIT;
 	int r = cli_store_open(cli, OVL_EXISTING, &store, err);
 
-	return r < 0 ? r : ovl_image_find(&store, image, cli->arena, ret, err);
+	return r < 0 ? r : ovl_image_record(&store, image, cli->arena, ret, err);
 }
 
 int cli_image_get(const struct cli *cli, const char *image, bool is_quiet, struct cli_image *ret, struct error *err)

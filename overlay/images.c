@@ -102,6 +102,14 @@ int ovl_image_find(const struct ovl_store *store, const char *name, struct arena
 	return r < 0 ? r : image_fill(store, ret, a, err);
 }
 
+int ovl_image_record(const struct ovl_store *store, const char *name, struct arena *a,
+		     struct ovl_image *ret, struct error *err)
+{
+	auto_close int lock = store_lock(store, LOCK_SH, err);
+
+	return lock < 0 ? lock : image_find(store, name, a, ret, err);
+}
+
 /* Names in layers/ that are layers. */
 int layers_read(const struct ovl_store *store, struct arena *a, struct ovl_layer **ret,
 		       size_t *ret_n, struct error *err)

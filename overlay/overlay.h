@@ -128,6 +128,10 @@ int ovl_import(const struct ovl_store *store, const struct ovl_import *o, struct
 int ovl_image_find(const struct ovl_store *store, const char *name, struct arena *a,
 		   struct ovl_image *ret, struct error *err);
 
+/* The same from the record alone: of its layers there is no more than hex, and they may be gone. What a run needs. */
+int ovl_image_record(const struct ovl_store *store, const char *name, struct arena *a,
+		     struct ovl_image *ret, struct error *err);
+
 /* All, by name. A record that cannot be read is an error that names it. */
 int ovl_images(const struct ovl_store *store, struct arena *a, struct ovl_image **ret, size_t *ret_n,
 	       struct error *err);

@@ -161,7 +161,7 @@ static int find_image(struct build *b, struct storage_tree *tree, struct error *
 	if (is_found)
 		image = *b->opt->storage.found;
 	else
-		r = ovl_image_find(&b->storage.store, tree->image, b->arena, &image, err);
+		r = ovl_image_record(&b->storage.store, tree->image, b->arena, &image, err);
 	if (r < 0) {
 		if (r == -ENOENT)
 			hint_image(tree->image, err);
