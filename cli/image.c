@@ -119,7 +119,7 @@ static int open_root(const struct cli *cli, const struct ovl_image *image, struc
 	if (image->n_layers == 1)
 		return ovl_layer_open(&store, image->layers[0].hex, err);
 	for (size_t i = 0; i < image->n_layers; i++)
-		lowers[i].hex = image->layers[i].hex;
+		lowers[i] = (struct ovl_lower){ .hex = image->layers[i].hex, .layer = &image->layers[i] };
 	return ovl_lowers_mount(&store, lowers, image->n_layers, -1, err);
 }
 

@@ -24,6 +24,7 @@
 #include "overlay/libs.h"
 #include "overlay/listing.h"
 #include "overlay/manifest.h"
+#include "overlay/parts.h"
 #include "overlay/record.h"
 #include "overlay/source.h"
 #include "overlay/store.h"
@@ -328,6 +329,20 @@ static int begin(struct import *im, const struct ovl_image *image, struct hold *
 	return r < 0 ? r : hold_begin(im->store, "import", image->layers, image->n_layers, hold, err);
 }
 
+/* What a mount would have to ask of each layer is in the image's record. */
+static int look_at_roots(const struct import *im, struct ovl_image *image, struct error *err)
+{
+	for (size_t i = 0; i < image->n_layers; i++) {
+		auto_close int tree = ovl_layer_open(im->store, image->layers[i].hex, err);
+
+		if (tree < 0)
+			return tree;
+		image->layers[i].hides_below = tree_hides_below(tree);
+		image->layers[i].is_known = true;
+	}
+	return 0;
+}
+
 static int commit(struct import *im, struct ovl_image *image, struct error *err)
 {
 	auto_close int lock = store_lock(im->store, LOCK_EX, err);
@@ -335,6 +350,8 @@ static int commit(struct import *im, struct ovl_image *image, struct error *err)
 
 	if (r == 0)
 		r = image_fill(im->store, image, im->a, err);
+	if (r == 0)
+		r = look_at_roots(im, image, err);
 	return r < 0 ? r : image_write(im->store, image, err);
 }
 

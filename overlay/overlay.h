@@ -76,6 +76,8 @@ struct ovl_layer {
 	uint64_t entries;
 	uint64_t bytes; /* content of its files */
 	bool has_root; /* the archive had an entry for the root directory itself */
+	bool hides_below; /* its root is opaque: nothing of the layers below it is to be seen */
+	bool is_known; /* the two above are as the image's record has them, and need not be asked of the layer */
 	unsigned users; /* images and holds that name it; ovl_layers() alone counts them */
 };
 

@@ -24,6 +24,9 @@ struct ovl_parts {
 	bool is_volatile; /* nobody needs the upper after a crash: no sync of it, ever */
 };
 
+/* Is everything below the root of this layer hidden? tree_fd: not O_PATH. */
+bool tree_hides_below(int tree_fd);
+
 /* The overlay, or the one lower alone, as a mount attached nowhere. */
 int parts_mount(const struct ovl_parts *p, struct error *err);
 

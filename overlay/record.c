@@ -66,6 +66,8 @@ static void put_layer(struct json_w *w, const struct ovl_layer *layer)
 	json_w_uint(w, "entries", layer->entries);
 	json_w_uint(w, "bytes", layer->bytes);
 	json_w_bool(w, "hasRoot", layer->has_root);
+	if (layer->is_known)
+		json_w_bool(w, "hidesBelow", layer->hides_below);
 	json_w_close(w, '}');
 }
 
@@ -86,7 +88,7 @@ int layer_write(int dir_fd, const struct ovl_layer *layer, struct error *err)
 
 static int layer_parse(const struct json *v, const char *hex, struct ovl_layer *ret, struct error *err)
 {
-	struct ovl_layer layer = { 0 };
+	struct ovl_layer layer = { .is_known = json_get(v, "hidesBelow") };
 	int r = get_digest(json_get(v, "diffId"), layer.hex, err);
 
 	if (r == 0 && hex && strcmp(layer.hex, hex) != 0)
@@ -99,6 +101,8 @@ static int layer_parse(const struct json *v, const char *hex, struct ovl_layer *
 		r = get_count(v, "bytes", &layer.bytes, err);
 	if (r == 0)
 		r = json_bool(json_get(v, "hasRoot"), &layer.has_root, err);
+	if (r == 0 && layer.is_known)
+		r = json_bool(json_get(v, "hidesBelow"), &layer.hides_below, err);
 	if (r == 0)
 		*ret = layer;
 	return r;

@@ -92,7 +92,8 @@ static struct ovl_sandbox from_options(const struct ovl_sandbox_options *o, stru
 	sb.lowers = arena_array(a, o->n_lowers, sizeof(*sb.lowers));
 	for (size_t i = 0; i < o->n_lowers; i++) {
 		if (o->lowers[i].hex)
-			sb.lowers[i].hex = arena_strdup(a, o->lowers[i].hex);
+			sb.lowers[i] = (struct ovl_lower){ .hex = arena_strdup(a, o->lowers[i].hex),
+							   .layer = o->lowers[i].layer };
 		else
 			sb.lowers[i].dir = arena_strdup(a, o->lowers[i].dir);
 	}

@@ -30,10 +30,11 @@
 
 #include "overlay/overlay.h"
 
-/* One directory below, lowest first in arrays. Exactly one of the two is set. */
+/* One directory below, lowest first in arrays. Exactly one of hex and dir is set. */
 struct ovl_lower {
 	const char *hex; /* a layer of the store: 64 hex digits */
 	const char *dir; /* any other directory, absolute */
+	const struct ovl_layer *layer; /* what is known of the layer; NULL: nothing. For speed alone */
 };
 
 #define OVL_MAX_LOWERS 500 /* OVL_MAX_STACK, fs/overlayfs/params.h */

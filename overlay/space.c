@@ -27,21 +27,27 @@
 #define IMAGE_MOST_BYTES (1ull << 40)
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
+static bool has_root(int layers_fd, const struct ovl_lower *lower)
+{
+	char path[OVL_HEX_BYTES + sizeof(LAYER_HAS_ROOT) + 1];
+
+	if (!lower->hex || (lower->layer && lower->layer->is_known))
+		return !lower->hex || lower->layer->has_root;
+	snprintf(path, sizeof(path), "%.64s/" LAYER_HAS_ROOT, lower->hex);
+	return faccessat(layers_fd, path, F_OK, 0) == 0;
+}
+
 /* The topmost lower with a root of its own; the lowest when none has. */
 static int open_model(const struct ovl_store *store, const struct ovl_sandbox *sb, struct error *err)
 {
-	char path[OVL_HEX_BYTES + sizeof(LAYER_HAS_ROOT) + 1], what[160];
+	char path[OVL_HEX_BYTES + sizeof(LAYER_TREE) + 1], what[160];
 	auto_close int layers = store_dir(store, "layers", err);
 	const struct ovl_lower *lower = &sb->lowers[sb->n_lowers - 1];
 
 	if (layers < 0)
 		return layers;
-	for (; lower > sb->lowers && lower->hex; lower--) {
-		snprintf(path, sizeof(path), "%.64s/" LAYER_HAS_ROOT, lower->hex);
-		if (faccessat(layers, path, F_OK, 0) == 0)
-			break;
-	}
-
+	while (lower > sb->lowers && !has_root(layers, lower))
+		lower--;
 	snprintf(path, sizeof(path), "%.64s/" LAYER_TREE, lower->hex ? lower->hex : "");
 
 	/* path-ok: of the store, or a directory that the administrator named */

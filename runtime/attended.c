@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,12 +14,10 @@
 #include "runtime/state.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
-#include "spec/base/parse.h"
 
 #define DIRECTORY	".attended@"
 #define LOCK_TRIES	100
 #define LOCK_STEP_NS	10000000L
-#define NUMBER_BYTES	24
 
 static int open_directory(int root_fd)
 {
@@ -50,23 +47,17 @@ static bool is_gone(int fd)
 	return fstat(fd, &st) < 0 || st.st_nlink == 0;
 }
 
-static int delete_left(const struct rt_context *ctx, int root_fd, const char *id, int fd, struct error *err)
+static int delete_left(const struct rt_context *ctx, int root_fd, const char *id, struct error *err)
 {
-	char text[NUMBER_BYTES] = "";
 	char path[PATH_MAX];
-	struct stat st;
-	uint64_t inode;
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
-	if (n <= 0) {
-		/* Killed before the note: what was made by then is an empty directory. Another's has files in it. */
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", ctx->root, id) < sizeof(path))
-			rmdir(path); /* path-ok: host path */
+	if ((size_t)snprintf(path, sizeof(path), "%s/" STATE_ATTENDED, id) >= sizeof(path))
 		return 0;
-	}
-	if (parse_u64(text, &inode) < 0 || fstatat(root_fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != inode)
-		return 0;
-	return rt_delete(ctx, id, RT_DELETE_FORCE, err);
+	if (faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return rt_delete(ctx, id, RT_DELETE_FORCE, err);
+	/* Killed before the mark, or after it was taken away: an empty directory. Another's has files in it. */
+	unlinkat(root_fd, id, AT_REMOVEDIR);
+	return 0;
 }
 
 static void sweep_one(const struct rt_context *ctx, int root_fd, int dir_fd, const char *id)
@@ -76,7 +67,7 @@ static void sweep_one(const struct rt_context *ctx, int root_fd, int dir_fd, con
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || is_gone(fd))
 		return;
-	if (delete_left(ctx, root_fd, id, fd, &err) < 0) {
+	if (delete_left(ctx, root_fd, id, &err) < 0) {
 		char line[1024];
 
 		error_line(&err, line, sizeof(line));
@@ -118,8 +109,6 @@ int attended_begin(const struct rt_context *ctx, const char *id, struct error *e
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 			if (is_gone(fd))
 				continue;
-			if (ftruncate(fd, 0) < 0)
-				return error_set(err, errno, "empty %s/" DIRECTORY "/%s", ctx->root, id);
 			return TAKE_FD(fd);
 		}
 		if (errno != EWOULDBLOCK)
@@ -130,18 +119,10 @@ int attended_begin(const struct rt_context *ctx, const char *id, struct error *e
 	return error_rule(err, EEXIST, TEXT_EXISTS ": %s", id);
 }
 
-int attended_note(int fd, int state_dir, struct error *err)
+int attended_note(int state_dir, struct error *err)
 {
-	char text[NUMBER_BYTES];
-	struct stat st;
-
-	if (fstat(state_dir, &st) < 0)
-		return error_set(err, errno, "stat the state directory");
-
-	int n = snprintf(text, sizeof(text), "%" PRIu64, (uint64_t)st.st_ino);
-
-	if (pwrite(fd, text, (size_t)n, 0) != n)
-		return error_set(err, errno ?: ENOSPC, "note the state directory");
+	if (mknodat(state_dir, STATE_ATTENDED, S_IFREG | 0600, 0) < 0)
+		return error_set(err, errno, "make " STATE_ATTENDED " in the state directory");
 	return 0;
 }
 

@@ -4,12 +4,12 @@
 /*
  * attended - containers that must not outlive the command that runs them
  *
- *	<root>/.attended@/<id>	locked by that command as long as it lives; its text is the inode number of
- *				<root>/<id>, once that is made
+ *	<root>/.attended@/<id>	locked by that command as long as it lives
+ *	<root>/<id>/attended	the container is such a one: the first file of its state, and the last to go
  *
  * The kernel releases the lock of whoever dies, however it dies. rt_sweep() looks for entries whose lock is free and
- * deletes their containers: those whose directory is the one that was noted, so that an id which somebody else has
- * taken since is safe. '@' keeps the name apart from every container id.
+ * deletes their containers: those with the mark, so that an id which somebody else has taken since is safe. (An inode
+ * number would not do, which the next directory may get again.) '@' keeps the name apart from every container id.
  */
 
 #include "runtime/runtime.h"
@@ -18,7 +18,7 @@
 int attended_begin(const struct rt_context *ctx, const char *id, struct error *err);
 
 /* The state directory is made. */
-int attended_note(int fd, int state_dir, struct error *err);
+int attended_note(int state_dir, struct error *err);
 
 /* The container is gone. Takes over fd; -1 is fine. */
 void attended_end(const struct rt_context *ctx, const char *id, int fd);

@@ -276,7 +276,7 @@ int build_reserve(struct build *b, struct error *err)
 		return b->state_dir;
 	b->reserved = true;
 
-	int r = b->attended_fd >= 0 ? attended_note(b->attended_fd, b->state_dir, err) : 0;
+	int r = b->attended_fd >= 0 ? attended_note(b->state_dir, err) : 0;
 
 	if (r == 0)
 		r = state_note_cgroup(b->state_dir, b->cgroup, err);

@@ -299,6 +299,8 @@ int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struc
 			return error_set(err, errno, "remove %s/%s", path, files[i]);
 	if (unlinkat(dir_fd, STATE_NOTIFY_DIR, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return error_set(err, errno, "remove %s/" STATE_NOTIFY_DIR, path);
+	if (unlinkat(dir_fd, STATE_ATTENDED, 0) < 0 && errno != ENOENT)
+		return error_set(err, errno, "remove %s/" STATE_ATTENDED, path);
 	if (rmdir(path) < 0 && errno != ENOENT) { /* path-ok: host path */
 		int r = error_set(err, errno, "remove state directory %s", path);
 

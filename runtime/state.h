@@ -35,6 +35,7 @@
 #define STATE_EXEC_FIFO   "exec.fifo"
 #define STATE_STATUS_FIFO "status.fifo"
 #define STATE_NOTIFY_DIR  "notify"
+#define STATE_ATTENDED    "attended" /* attended.h */
 
 /* A leaf that a move left behind because memory stays charged to it. */
 struct rt_residual {

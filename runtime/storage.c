@@ -172,7 +172,7 @@ static int find_image(struct build *b, struct storage_tree *tree, struct error *
 	tree->lowers = ARENA_NEW_N(b->arena, struct ovl_lower, image.n_layers);
 	tree->n_lowers = image.n_layers;
 	for (size_t i = 0; i < image.n_layers; i++)
-		tree->lowers[i].hex = image.layers[i].hex;
+		tree->lowers[i] = (struct ovl_lower){ .hex = image.layers[i].hex, .layer = &image.layers[i] };
 	return 0;
 }
 

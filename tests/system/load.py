@@ -40,6 +40,18 @@ def working(t, *argv, **resources):
     return b.args("/bin/load", *(str(a) for a in argv))
 
 
+def stand_still(t, *cgroups):
+    """Once frozen: who stops last counts a little longer, and the timer of a quota ends its period."""
+    def counted():
+        return [linux.read(f"{c}/cpu.stat") for c in cgroups]
+
+    def same():
+        before = counted()
+        time.sleep(0.3)
+        return counted() == before
+    t.until(same, 10, "the counters to stand still")
+
+
 class Usage:
     """CPU time that cgroups used, and the time it took."""
 

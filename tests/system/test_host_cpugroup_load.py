@@ -8,7 +8,7 @@ import time
 import linux
 from case import alone, deadline, envs, eq, has, true
 from engine import engine
-from load import Groups, Usage, cpus, events_of, groups, measured, near, number, two_cpus, working, write
+from load import Groups, Usage, cpus, events_of, groups, measured, near, number, stand_still, two_cpus, working, write
 
 PART = 0.05  # of a cap, measured over at least SECONDS
 SECONDS = 5
@@ -182,6 +182,7 @@ def test_stats_are_what_the_kernel_counts(t):
         c = g.up("gold", working(t, "spin", 2)).wait_out("spinning")
         time.sleep(2)
         g("freeze", "gold").ok()
+        stand_still(t, gold, c.cgroup)
         shown = json.loads(g("stats", "gold", "--members", "--format", "json").ok().out)
         text = json.dumps(shown)
         for cgroup in (gold, c.cgroup):
@@ -214,9 +215,13 @@ def test_what_is_charged_to_a_group_is_the_sum_of_its_members(t):
     with groups(t) as g:
         gold = g.create("gold", "--cap", "0.5")
         members = [g.up("gold", working(t, "spin")).wait_out("spinning").cgroup for _ in range(3)]
+        g("freeze", "gold").ok()
+        stand_still(t, gold, *members)
         got = Usage(gold, *members)
+        g("resume", "gold").ok()
         time.sleep(SECONDS)
         g("freeze", "gold").ok()
+        stand_still(t, gold, *members)
         whole, *parts = got.cpus()
         wrong = near("the sum of the members", sum(parts), whole, 0.01)
         true(not wrong, wrong)

@@ -35,7 +35,10 @@ def until(t, session, condition, what):
     def reached():
         session.terminal.text += os.read(session.terminal.fd, 65536).decode(errors="replace")
         found = screens(session.terminal.text)
-        return found and condition(found[-1])
+        try:
+            return found and condition(found[-1])
+        except IndexError:
+            return False  # a frame of which the end has not come yet
     t.until(reached, 10, what)
 
 
