@@ -118,6 +118,13 @@ def _character_device(path):
         return False
 
 
+def guest_kernel(name):
+    """What tests/host/setup keeps: stock or older."""
+    home = os.environ.get("BULKHEAD_HOST_DIR") or os.path.expanduser(
+        f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/bulkhead-host")
+    return f"{home}/{name}/vmlinuz"
+
+
 def _whole_disk():
     """Does a disk stand behind /sys/block, as io.max takes one?"""
     return any(os.path.isdir(f"/sys/block/{line.split()[3]}")
@@ -173,6 +180,7 @@ FEATURES = {
     "podman": lambda: _program("podman") and _program("conmon"),
     "catatonit": lambda: _program("catatonit") or os.path.exists("/usr/libexec/podman/catatonit"),
     "disposable host": _disposable_host,
+    "a kernel 6.1 for guests": lambda: os.path.exists(guest_kernel("older")),
     "libarchive": lambda: ctypes.util.find_library("archive") is not None,
     "zstd": lambda: _program("zstd"),
     "skopeo": lambda: _program("skopeo"),
