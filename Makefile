@@ -13,7 +13,7 @@
 # exactly these, so a call that goes sideways or upwards does not link.
 
 ROOMS = spec/base spec runtime/process namespaces cgroups cgroups/cpugroup cgroups/systemd overlay \
-        vm/fs vm/virtio vm/kernel vm runtime cli
+        vm/wire vm/fs vm/virtio vm/kernel vm vm/session runtime cli
 
 USES_spec/base       =
 USES_spec            = spec/base
@@ -23,11 +23,13 @@ USES_cgroups         = spec spec/base
 USES_cgroups/cpugroup = cgroups spec spec/base
 USES_cgroups/systemd = cgroups spec spec/base
 USES_overlay         = spec spec/base
+USES_vm/wire         = spec/base
 USES_vm/fs           = spec/base
 USES_vm/virtio       = vm/fs spec/base
 USES_vm/kernel       = spec/base
 USES_vm              = vm/virtio vm/kernel vm/fs spec/base
-USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm vm/virtio vm/kernel vm/fs spec spec/base
+USES_vm/session      = vm/wire vm $(USES_vm)
+USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm/session $(USES_vm/session) spec
 USES_cli             = runtime $(USES_runtime)
 
 B       ?= build
