@@ -91,12 +91,14 @@ static int plan(struct exec *x, struct error *err)
 
 		r = proc_seccomp_get(lx->seccomp, cache, x->arena, x->ctx->log, &x->seccomp, err);
 	}
+	if (r == 0 && x->state.sandbox && x->state.sandbox->keeps_projects)
+		r = proc_seccomp_keep_projects(&x->seccomp, x->arena, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot prepare the seccomp filter");
 
 	struct proc_options opt = {
 		.linux_ = lx,
-		.seccomp = lx->seccomp ? &x->seccomp : NULL,
+		.seccomp = &x->seccomp,
 		.in_user_namespace = x->state.ns_kinds & 1u << SPEC_NS_USER,
 		.is_exec = true,
 		.keyring = x->state.keyring[0] ? x->state.keyring : NULL,

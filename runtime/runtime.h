@@ -151,6 +151,7 @@ struct rt_sandbox {
 	const char *image;            /* of the root; NULL: layers without a name */
 	const char *kind;             /* "directory", "quota", "image", "memory" */
 	bool keep;
+	bool keeps_projects;          /* its processes may not move files to another project (quota.h) */
 };
 
 /* One line of `list`. */

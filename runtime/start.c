@@ -75,6 +75,8 @@ int start_container_hooks(const struct rt_context *ctx, const struct rt_state *s
 
 	if (r >= 0 && spec->linux_.seccomp)
 		r = hook_filter(ctx, spec->linux_.seccomp, &a, &filter, err);
+	if (r >= 0 && state->sandbox && state->sandbox->keeps_projects)
+		r = proc_seccomp_keep_projects(&filter, &a, err);
 	if (filter.insns)
 		opt.seccomp = &filter;
 	if (r >= 0)

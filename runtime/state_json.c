@@ -54,6 +54,8 @@ static void write_sandbox(struct json_w *w, const struct rt_sandbox *sb)
 	if (sb->kind)
 		json_w_str(w, "kind", sb->kind);
 	json_w_bool(w, "keep", sb->keep);
+	if (sb->keeps_projects)
+		json_w_bool(w, "keepsProjects", true);
 	json_w_close(w, '}');
 }
 
@@ -179,6 +181,7 @@ static void read_sandbox(const struct json *doc, struct arena *a, struct rt_stat
 		.image = member_or_null(obj, "image"),
 		.kind = member_or_null(obj, "kind"),
 		.keep = member_flag(obj, "keep"),
+		.keeps_projects = member_flag(obj, "keepsProjects"),
 	};
 }
 

@@ -296,6 +296,14 @@ int storage_note(struct build *b, struct error *err)
 	return note ? state_note_sandbox(b->state_dir, note->slots, note->store, err) : 0;
 }
 
+/* There the kernel itself keeps files in their project. One that is joined may be the host's. */
+static bool has_own_userns(const struct spec *spec)
+{
+	const struct spec_namespace *ns = &spec->linux_.ns[SPEC_NS_USER];
+
+	return ns->listed && !ns->path;
+}
+
 static int make_sandbox(struct build *b, struct storage_tree *tree, const char *holder, int userns_fd,
 			struct error *err)
 {
@@ -317,6 +325,8 @@ static int make_sandbox(struct build *b, struct storage_tree *tree, const char *
 	if (r < 0)
 		return r;
 	tree->is_made = true;
+	if (sb.kind == OVL_SANDBOX_QUOTA)
+		b->state.sandbox->keeps_projects = !has_own_userns(b->spec);
 	if (tree == s->trees)
 		b->state.sandbox->kind = storage_kind_name(sb.kind);
 	tree->mount_fd = r = ovl_sandbox_mount(&s->store, &sb, userns_fd, err);
@@ -367,6 +377,8 @@ int storage_make(struct build *b, struct error *err)
 	}
 	if (r == 0 && s->has_root)
 		ns_set_root(b->ns, s->trees[0].mount_fd);
+	if (r == 0 && b->state.sandbox->keeps_projects)
+		r = proc_seccomp_keep_projects(&b->proc.seccomp, b->arena, err);
 	return r;
 }
 

@@ -42,6 +42,13 @@ struct proc_seccomp {
 int proc_seccomp_get(const struct spec_seccomp *profile, int cache_fd, struct arena *a,
 		     const struct log *log, struct proc_seccomp *ret, struct error *err);
 
+/*
+ * Puts rules in front of a program, or makes one of them alone, that keep a process from giving files another
+ * project id, and so from leaving the project quota that its sandbox is limited by: EPERM. For a container without a
+ * user namespace of its own. -E2BIG when both together are more than the kernel takes.
+ */
+int proc_seccomp_keep_projects(struct proc_seccomp *program, struct arena *a, struct error *err);
+
 /* Names for `features`, and libseccomp's version ("2.5.4"), or NULL when it cannot be opened. */
 void proc_seccomp_features(struct spec_features_seccomp *ret);
 const char *proc_seccomp_version(void);

@@ -9,6 +9,7 @@
  *	seccomp_names.c    the specification's words as libseccomp's values
  *	seccomp_lib.c      libseccomp, opened on first use
  *	seccomp_compile.c  profile in, program out
+ *	seccomp_projects.c rules that keep a sandbox within its project quota
  *	seccomp_enosys.c   what calls newer than the profile are answered
  *	seccomp_cache.c    programs kept in files
  *	seccomp_load.c     (steps.h) program into the kernel
