@@ -84,7 +84,7 @@ enum wire_tag {
 	WIRE_T_FILTER,       /* u32 flags, then struct sock_filter[]: the compiled seccomp profile */
 	WIRE_T_KEYRING,      /* text: name of the session keyring; absent: none */
 	WIRE_T_MOUNT,        /* struct spec_mount as "destination\0option\0option\0…": the i-th is share volumes, "x<i>" */
-	WIRE_T_NET,          /* see wire_net.h */
+	WIRE_T_NET,          /* see spec/base/netconf.h; absent: the guest has loopback alone */
 	WIRE_T_TIME,         /* u64: CLOCK_REALTIME in nanoseconds */
 	WIRE_T_ENTROPY,      /* bytes for the guest's random number generator */
 	WIRE_T_ENV,          /* text K=V: further environment that wins over the config's */
