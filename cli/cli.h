@@ -18,6 +18,7 @@
 #include "spec/base/buf.h"
 #include "spec/base/error.h"
 #include "spec/base/log.h"
+#include "spec/base/trace.h"
 
 #define CLI_NAME "bulkhead"
 
@@ -28,6 +29,8 @@ struct cli {
 	struct cli_args globals;
 	struct cli_args args; /* of the command */
 	struct log log;
+	struct trace trace;
+	uint64_t began; /* of the trace */
 	bool log_is_file; /* --log was given */
 	bool wants_json; /* errors, too: VERB_JSON_ERRORS and --format json */
 	int fail_status; /* what an error of the command exits with; 0: what its table entry says */

@@ -64,6 +64,19 @@ static int open_log(struct cli *cli, struct error *err)
 	return 0;
 }
 
+static int open_trace(struct cli *cli, const struct cli_verb *verb, struct error *err)
+{
+	const char *file = cli_text(&cli->globals, "trace");
+	int r = file && verb ? trace_open(&cli->trace, file, err) : 0;
+
+	if (r < 0 || !file || !verb)
+		return r;
+	cli->ctx.trace = &cli->trace;
+	trace_process(&cli->trace, arena_printf(cli->arena, CLI_NAME " %s", verb->name));
+	cli->began = cli->trace.since;
+	return 0;
+}
+
 static enum rt_isolation find_isolation(const struct cli *cli, const char *called_as)
 {
 	const char *wall = cli_text(&cli->globals, "isolation");
@@ -133,6 +146,7 @@ static int make_context(struct cli *cli, char **argv, const struct cli_verb *ver
 		.isolation = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME),
 		.cpu_group_base = cpu_group_base(cli),
 		.log = &cli->log,
+		.trace = cli->ctx.trace,
 		.argv = argv,
 		.stdio = cli->ctx.stdio,
 	};
@@ -264,6 +278,8 @@ static int run(struct cli *cli, char **argv, struct error *err)
 	if (verb && verb->flags & VERB_EXECUTES)
 		guard_descriptors(cli);
 	r = open_log(cli, err);
+	if (r == 0)
+		r = open_trace(cli, verb, err);
 	if (r < 0)
 		return r;
 	if (!verb) { /* as if help for it had been asked for */
@@ -294,6 +310,8 @@ int cli_main(char **argv)
 	};
 	int r = run(&cli, argv, &err);
 
+	if (cli.ctx.trace && cli.verb)
+		trace_span(cli.ctx.trace, cli.verb->name, cli.began);
 	if (r >= 0)
 		return r;
 	if (cli.wants_json) {

@@ -22,6 +22,7 @@ static const struct cli_option globals[] = {
 	{ "log-level", NULL, CLI_CHOICE, "error|warning|info|debug",
 	  "least grave record to write (default: warning)", 0 },
 	{ "debug", NULL, CLI_FLAG, NULL, "the same as --log-level debug", 0 },
+	{ "trace", NULL, CLI_PATH, "FILE", "append how long each step takes to FILE", 0 },
 	{ "isolation", NULL, CLI_CHOICE, "process|vm|default", "the wall around new containers", 0 },
 	{ "cgroup-manager", NULL, CLI_CHOICE, "cgroupfs|systemd|disabled",
 	  "who makes cgroups (default: cgroupfs)", 0 },

@@ -266,6 +266,7 @@ int build_plan(struct build *b, struct error *err)
 		return r;
 	b->state.cgroup_dir = arena_printf(b->arena, "%s/%s", b->host.mount_point, b->cgroup);
 	print_plans(b);
+	trace_step(b->ctx->trace, "plan");
 	return 0;
 }
 
@@ -290,6 +291,7 @@ int build_reserve(struct build *b, struct error *err)
 		r = storage_note(b, err);
 	if (r == 0 && b->state.has_notify)
 		r = notify_make_dir(b, err);
+	trace_step(b->ctx->trace, "reserve");
 	return r < 0 ? error_wrap(err, r, "cannot write the container's state") : 0;
 }
 
@@ -316,8 +318,10 @@ int build_clone(struct build *b, struct error *err)
 	struct launch *l = &b->launch;
 	int r = cgroup_make(b, err);
 
+	trace_step(b->ctx->trace, "cgroup");
 	if (r == 0)
 		r = storage_make(b, err);
+	trace_step(b->ctx->trace, "storage");
 	if (r == 0)
 		r = ns_prepare(b->ns, err);
 	if (r < 0)
@@ -330,6 +334,7 @@ int build_clone(struct build *b, struct error *err)
 	r = launch_prepare(l, err);
 	if (r == 0)
 		r = launch_clone(l, build_init_child, b, err);
+	trace_step(b->ctx->trace, "clone");
 	if (r == 0) {
 		storage_give(b);
 		b->state.pid = l->pid;
@@ -340,6 +345,7 @@ int build_clone(struct build *b, struct error *err)
 		r = cgroup_settle(b, err);
 	if (r == 0)
 		r = serve_child(b, err);
+	trace_step(b->ctx->trace, "maps and devices");
 	return r;
 }
 
@@ -349,7 +355,9 @@ static int run_hooks(struct build *b, enum spec_hook_kind kind, enum rt_status s
 
 	state_document(&b->state, status, &doc);
 
-	struct hook_run run = { .hooks = &b->spec->hooks, .kind = kind, .state = &doc, .log = b->ctx->log };
+	struct hook_run run = {
+		.hooks = &b->spec->hooks, .kind = kind, .state = &doc, .log = b->ctx->log, .trace = b->ctx->trace,
+	};
 
 	return hooks_run(&run, kind == SPEC_HOOK_POSTSTOP ? HOOK_KEEP_GOING : HOOK_STOP_ON_FAILURE, err);
 }
@@ -417,8 +425,10 @@ int build_supervise(struct build *b, struct error *err)
 
 		if (r < 0)
 			return r;
-		if (msg.stage == STAGE_EOF)
+		if (msg.stage == STAGE_EOF) {
+			trace_step(b->ctx->trace, "stages");
 			return 0;
+		}
 		log_debug(b->ctx->log, "stage %d of init reached", msg.stage);
 		r = on_stage(b, &msg, err);
 		if (r < 0)
@@ -495,6 +505,7 @@ int build_finish(struct build *b, struct error *err)
 		r = caller_write_pid(b->opt->pid_file, l->pid, err);
 		b->wrote_pid_file = r == 0;
 	}
+	trace_step(b->ctx->trace, "finish");
 	return r;
 }
 

@@ -54,6 +54,7 @@ static int start_program(struct build *b, struct error *err)
 		r = start_container_hooks(b->ctx, &b->state, b->spec, err);
 	if (r == 0)
 		r = launch_release(l, b->spec->process.args.v[0], err);
+	trace_step(b->ctx->trace, "start");
 	if (r == 0 && build_has_hooks(b, SPEC_HOOK_POSTSTART))
 		r = build_poststart(b, err);
 	if (r == 0)
@@ -141,7 +142,9 @@ static int finish_run(struct build *b, struct foreground *f, int *ret_status, st
 
 	b->launch.pid = 0;
 	foreground_end(f);
+	trace_step(b->ctx->trace, "program");
 	end_container(b, status);
+	trace_step(b->ctx->trace, "delete");
 	if (r == 0)
 		*ret_status = status;
 	return r;

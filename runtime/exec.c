@@ -299,6 +299,7 @@ static void exec_child(struct launch *l, void *data)
 		.clone_late = x->clone_late,
 	};
 
+	trace_process(x->ctx->trace, "process of exec");
 	if (x->state.may_be_traced)
 		guard_forget_environment();
 	if (enter(x, &program, &err) < 0)
@@ -386,17 +387,20 @@ static int start(struct exec *x, struct foreground *f, struct error *err)
 		r = launch_prepare(l, err);
 	if (r == 0)
 		r = clone_into_cgroup(x, err);
+	trace_step(x->ctx->trace, "clone");
 	if (r < 0)
 		return r;
 	if (!x->opt->detach)
 		foreground_cloned(f);
 	r = supervise(x, err);
+	trace_step(x->ctx->trace, "stages");
 	if (r == 0)
 		r = finish(x, err);
 	if (r == 0 && x->console_master >= 0)
 		r = foreground_terminal(f, TAKE_FD(x->console_master), err);
 	if (r == 0)
 		r = launch_release(l, x->source.process->args.v[0], err);
+	trace_step(x->ctx->trace, "start");
 	if (r < 0)
 		launch_abort(l);
 	return r;
@@ -417,6 +421,7 @@ int rt_exec(const struct rt_context *ctx, const struct rt_exec_options *opt, int
 
 	int r = prepare(&x, err);
 
+	trace_step(ctx->trace, "plan");
 	/* With a pid namespace of its own, init gets the orphans. */
 	if (r == 0 && !opt->no_subreaper && !(x.state.ns_kinds & 1u << SPEC_NS_PID))
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -215,6 +215,14 @@ static int run_one(const struct hook_run *run, const struct spec_hook *hook, con
 	return judge(&h, status, timed_out, timeout_s, err);
 }
 
+static void trace_hook(const struct trace *trace, const char *kind, size_t i, uint64_t began)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s hook %zu", kind, i);
+	trace_span(trace, name, began);
+}
+
 int hooks_run(const struct hook_run *run, enum hook_policy policy, struct error *err)
 {
 	size_t n = run->hooks->n[run->kind];
@@ -232,8 +240,11 @@ int hooks_run(const struct hook_run *run, enum hook_policy policy, struct error 
 
 		log_debug(run->log, "running %s hook %zu: %s", kind, i, run->hooks->v[run->kind][i].path);
 
+		uint64_t began = trace_now(run->trace);
 		int r = run_one(run, &run->hooks->v[run->kind][i], &document, &own);
 
+		if (run->trace)
+			trace_hook(run->trace, kind, i, began);
 		if (r == 0)
 			continue;
 		error_at(&own, "/hooks/%s/%zu", kind, i);

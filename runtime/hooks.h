@@ -14,6 +14,7 @@
 
 #include "spec/base/error.h"
 #include "spec/base/log.h"
+#include "spec/base/trace.h"
 #include "spec/spec.h"
 
 /* A hook whose config gives no timeout is ended after this long. */
@@ -28,6 +29,7 @@ struct hook_run {
 	void *data;
 	char *const *default_env; /* environment when a hook has none of its own; NULL: empty */
 	const struct log *log;
+	const struct trace *trace; /* NULL: none */
 };
 
 /*

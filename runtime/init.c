@@ -41,6 +41,7 @@ static int run_hooks(struct build *b, struct error *err)
 		.kind = SPEC_HOOK_CREATE_CONTAINER,
 		.state = &doc,
 		.log = b->ctx->log,
+		.trace = b->ctx->trace,
 	};
 
 	return hooks_run(&run, HOOK_STOP_ON_FAILURE, err);
@@ -98,18 +99,22 @@ static int init(struct build *b, int *ret_peer, struct error *err)
 
 	int r = enter_namespaces(b, err);
 
+	trace_step(b->ctx->trace, "namespaces");
 	if (r < 0)
 		return r;
 	r = ns_build_root(b->ns, err);
+	trace_step(b->ctx->trace, "root filesystem");
 	if (r < 0)
 		return error_wrap(err, r, "cannot set up the root filesystem");
 	make_cwd(b);
 	r = run_hooks(b, err);
 	if (r == 0 && b->spec->process.terminal)
 		r = open_console(b, ret_peer, err);
+	trace_step(b->ctx->trace, "hooks and terminal");
 	if (r < 0)
 		return r;
 	r = ns_enter_root(b->ns, err);
+	trace_step(b->ctx->trace, "enter root");
 	return r < 0 ? error_wrap(err, r, "cannot enter the root filesystem") : 0;
 }
 
@@ -119,6 +124,7 @@ void build_init_child(struct launch *l, void *data)
 	struct error err = ERROR_INIT;
 	int peer = -1;
 
+	trace_process(b->ctx->trace, "container's first process");
 	if (b->state.may_be_traced)
 		guard_forget_environment();
 	if (init(b, &peer, &err) < 0)

@@ -24,6 +24,7 @@
 #include "spec/base/buf.h"
 #include "spec/base/error.h"
 #include "spec/base/log.h"
+#include "spec/base/trace.h"
 #include "overlay/changes.h"
 #include "runtime/stdio.h"
 #include "spec/spec.h"
@@ -39,6 +40,7 @@ struct rt_context {
 	const char *cpu_group_base; /* path of the CPU groups' base in the cgroup tree; NULL: CPG_DEFAULT_BASE */
 	enum rt_isolation isolation;
 	const struct log *log;
+	struct trace *trace;      /* of the steps; NULL: none */
 	char *const *argv;        /* of this command, for shared.h */
 	struct stdio_facts stdio; /* create, run, exec: looked at before anything was opened */
 };

@@ -103,6 +103,7 @@ int start_container_hooks(const struct rt_context *ctx, const struct rt_state *s
 		.data = &entry,
 		.default_env = spec->process.env.v,
 		.log = ctx->log,
+		.trace = ctx->trace,
 	};
 
 	r = hooks_run(&run, HOOK_STOP_ON_FAILURE, err);
@@ -169,7 +170,7 @@ static int run_poststart(const struct rt_context *ctx, const struct rt_state *st
 	state_document(state, RT_RUNNING, &doc);
 
 	struct hook_run run = { .hooks = &spec->hooks, .kind = SPEC_HOOK_POSTSTART, .state = &doc,
-				.log = ctx->log };
+				.log = ctx->log, .trace = ctx->trace };
 
 	return hooks_run(&run, HOOK_STOP_ON_FAILURE, err);
 }
@@ -204,12 +205,14 @@ int rt_start(const struct rt_context *ctx, const char *id, struct error *err)
 
 	if (state.has_notify && notify < 0)
 		return notify;
+	trace_step(ctx->trace, "state");
 	if (spec) {
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		r = start_container_hooks(ctx, &state, spec, err);
 	}
 	if (r == 0)
 		r = open_gate(dir_fd, &state, pidfd, state.program, err);
+	trace_step(ctx->trace, "start");
 	if (r == 0 && spec)
 		r = run_poststart(ctx, &state, spec, err);
 	if (r < 0) {
