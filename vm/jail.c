@@ -77,7 +77,7 @@ static void allow(struct program *p, const int *calls, size_t n)
 /* ioctl, with these requests alone. */
 static void allow_kvm(struct program *p)
 {
-	static const uint32_t requests[] = { (uint32_t)KVM_RUN, (uint32_t)KVM_GET_REGS };
+	static const uint32_t requests[] = { (uint32_t)KVM_RUN, (uint32_t)KVM_GET_REGS, (uint32_t)KVM_KVMCLOCK_CTRL };
 
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0,
 					    1 + 2 * ARRAY_SIZE(requests) + 1));

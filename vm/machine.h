@@ -59,6 +59,7 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool is_started;
+	atomic_bool was_frozen; /* the guest's clock is to be told */
 	uint64_t exits_io, exits_mmio, exits_other;
 };
 

@@ -154,19 +154,40 @@ static bool on_exit_reason(struct vcpu *cpu)
 	return false;
 }
 
+/* Every signal but the kick is left to whoever waits for it in another thread. */
+static void unblock_kick(void)
+{
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, SIGRTMAX);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+}
+
+/* A guest whose kernel has no such clock: -EINVAL, and nothing to be told. */
+static void after_kick(struct vcpu *cpu)
+{
+	cpu->run->immediate_exit = 0;
+	if (atomic_exchange(&cpu->was_frozen, false))
+		ioctl(cpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 void *run_vcpu(void *arg)
 {
 	struct vcpu *cpu = arg;
 	struct vm *vm = cpu->vm;
 	struct error refused = ERROR_INIT;
 
+	unblock_kick();
 	if (vm->config.has_jail && jail_enter(JAIL_VCPU, NULL, 0, &refused) < 0)
 		vm_ended(vm, VM_END_ERROR, &refused);
 	while (!atomic_load(&vm->is_stopping) && atomic_load(&vm->end) < 0) {
 		if (ioctl(cpu->fd, KVM_RUN, 0) == 0) {
 			if (!on_exit_reason(cpu))
 				break;
-		} else if (errno != EINTR && errno != EAGAIN) {
+		} else if (errno == EINTR) {
+			after_kick(cpu);
+		} else if (errno != EAGAIN) {
 			struct error err = ERROR_INIT;
 
 			error_set(&err, errno, "run vCPU %u", cpu->index);
@@ -189,7 +210,7 @@ static int start_vcpus(struct vm *vm, struct error *err)
 	struct sigaction kick = { .sa_handler = on_kick_signal };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	sigaction(SIGUSR1, &kick, NULL);
+	sigaction(SIGRTMAX, &kick, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
 		int r = pthread_create(&vm->vcpus[i].thread, NULL, run_vcpu, &vm->vcpus[i]);
@@ -203,19 +224,32 @@ static int start_vcpus(struct vm *vm, struct error *err)
 
 /*
  * immediate_exit is looked at whenever a vCPU enters the guest, the signal takes it out of it: between them no
- * moment is left in which a kick could be lost (KVM API §5, "immediate_exit").
+ * moment is left in which a kick could be lost (KVM API §5, "immediate_exit"). What the vCPU is to see is written before.
  */
-static void stop_vcpus(struct vm *vm)
+static void kick_vcpus(struct vm *vm)
 {
-	atomic_store(&vm->is_stopping, true);
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
 		struct vcpu *cpu = &vm->vcpus[i];
 
 		if (!cpu->is_started)
 			continue;
 		cpu->run->immediate_exit = 1;
-		pthread_kill(cpu->thread, SIGUSR1);
+		pthread_kill(cpu->thread, SIGRTMAX);
 	}
+}
+
+void vm_resumed(struct vm *vm)
+{
+	/* Requests to a vCPU wait for KVM_RUN to return: its own thread asks. */
+	for (unsigned i = 0; i < vm->config.vcpus; i++)
+		atomic_store(&vm->vcpus[i].was_frozen, true);
+	kick_vcpus(vm);
+}
+
+static void stop_vcpus(struct vm *vm)
+{
+	atomic_store(&vm->is_stopping, true);
+	kick_vcpus(vm);
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
 		if (vm->vcpus[i].is_started)
 			pthread_join(vm->vcpus[i].thread, NULL);

@@ -21,8 +21,8 @@
  * firmware, no PCI, no BIOS, no legacy device. The kernel is entered as a PVH guest. Threads: one per
  * vCPU, one per shared file system, and the caller's, which turns the loop of all other devices.
  *
- * Of the process: vm_run() installs a handler for SIGUSR1 that does nothing (it interrupts KVM_RUN) and
- * ignores SIGPIPE. It is meant for a process that is nothing but a VMM.
+ * Of the process: vm_run() installs a handler for SIGRTMAX that does nothing (it interrupts KVM_RUN) and
+ * ignores SIGPIPE. It is meant for a process that is nothing but a VMM. All other signals can be blocked.
  */
 
 #include <stdbool.h>
@@ -111,6 +111,8 @@ struct virtio_console *vm_console(struct vm *vm);
 int vm_run(struct vm *vm, struct vm_report *ret, struct error *err);
 /* From the loop's thread: makes vm_run() return, in bounded time. */
 void vm_stop(struct vm *vm);
+/* From the loop's thread, when this process had been frozen: the guest's watchdogs forgive it the time. */
+void vm_resumed(struct vm *vm);
 
 /* The kernel's command line for a config, as the machine passes it. -E2BIG above 2047 bytes. */
 int vm_cmdline(const struct vm_config *config, char *buf, size_t size, struct error *err);
