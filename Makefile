@@ -13,7 +13,7 @@
 # exactly these, so a call that goes sideways or upwards does not link.
 
 ROOMS = spec/base spec runtime/process namespaces cgroups cgroups/cpugroup cgroups/systemd overlay \
-        vm/wire vm/fs vm/virtio vm/kernel vm vm/session runtime cli
+        runtime/launch vm/wire vm/fs vm/virtio vm/kernel vm vm/session runtime cli
 
 USES_spec/base       =
 USES_spec            = spec/base
@@ -23,13 +23,14 @@ USES_cgroups         = spec spec/base
 USES_cgroups/cpugroup = cgroups spec spec/base
 USES_cgroups/systemd = cgroups spec spec/base
 USES_overlay         = spec spec/base
+USES_runtime/launch  = runtime/process cgroups spec spec/base
 USES_vm/wire         = spec/base
 USES_vm/fs           = spec/base
 USES_vm/virtio       = vm/fs spec/base
 USES_vm/kernel       = spec/base
 USES_vm              = vm/virtio vm/kernel vm/fs spec/base
 USES_vm/session      = vm/wire vm $(USES_vm)
-USES_runtime         = runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm/session $(USES_vm/session) spec
+USES_runtime         = runtime/launch runtime/process namespaces cgroups/cpugroup cgroups/systemd cgroups overlay vm/session $(USES_vm/session) spec
 USES_cli             = runtime $(USES_runtime)
 
 B       ?= build
@@ -133,16 +134,16 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(ALL_CF) -c -o $@ $<
 
 # The last program before the container's own: no libc, no relocations, embedded
-# as bytes (runtime/stub/). Its source says why.
+# as bytes (runtime/launch/stub/). Its source says why.
 STUB_CF = -std=gnu11 -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie \
           -fno-asynchronous-unwind-tables -fcf-protection=none -Wall -Wextra -Werror \
           -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,max-page-size=4096 -Wl,-n -s
-$(B)/runtime/stub/stub: runtime/stub/stub.c runtime/stub/stub.h
+$(B)/runtime/launch/stub/stub: runtime/launch/stub/stub.c runtime/launch/stub/stub.h
 	@mkdir -p $(@D)
 	$(call say,STUB)
 	$(Q)$(CC) -I. $(STUB_CF) -o $@ $<
-$(B)/runtime/stub_image.o $(B)/musl/runtime/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/stub/stub"'
-$(B)/runtime/stub_image.o $(B)/musl/runtime/stub_image.o: $(B)/runtime/stub/stub
+$(B)/runtime/launch/stub_image.o $(B)/musl/runtime/launch/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/launch/stub/stub"'
+$(B)/runtime/launch/stub_image.o $(B)/musl/runtime/launch/stub_image.o: $(B)/runtime/launch/stub/stub
 
 $(B)/cli/version.o $(B)/musl/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMIT='"$(COMMIT)"'
 

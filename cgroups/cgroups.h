@@ -134,6 +134,15 @@ struct cg_device_rules {
 /* Pure: the program for the rules, as struct bpf_insn[] in the arena. n == 0: nothing to restrict. */
 int cg_device_program(const struct cg_device_rules *rules, size_t n_lists, struct arena *a,
 		      void **ret_insns, size_t *ret_n, struct error *err);
+/*
+ * A container's rules: everything is denied, then come the config's, then the devices every container has.
+ * So a config without rules is the strictest one, not the most open. res may be NULL.
+ */
+enum { CG_DEVICE_LISTS = 3 };
+void cg_device_lists(const struct spec_resources *res, struct cg_device_rules ret[CG_DEVICE_LISTS]);
+/* Their program. *ret_n == 0: nothing to restrict. */
+int cg_container_device_program(const struct spec_resources *res, struct arena *a, void **ret_insns,
+				size_t *ret_n, struct error *err);
 /* CG_FRESH: the cgroup was made by us just now, so there is no program to ask for and replace. */
 enum cg_age { CG_USED, CG_FRESH };
 int cg_device_attach(int cg_fd, enum cg_age age, const void *insns, size_t n, struct error *err);

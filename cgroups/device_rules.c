@@ -45,3 +45,25 @@ bool cg_device_allows(const struct cg_device_rules *rules, size_t n_lists, char 
 		}
 	return (access & ~granted) == 0;
 }
+
+/* The order in which runc builds its list too. */
+void cg_device_lists(const struct spec_resources *res, struct cg_device_rules ret[CG_DEVICE_LISTS])
+{
+	static const struct spec_device_rule deny_all = {
+		.type = 'a', .major = -1, .minor = -1,
+		.access = SPEC_DEV_READ | SPEC_DEV_WRITE | SPEC_DEV_MKNOD,
+	};
+
+	ret[0] = (struct cg_device_rules){ .v = &deny_all, .n = 1 };
+	ret[1] = (struct cg_device_rules){ .v = res ? res->devices : NULL, .n = res ? res->n_devices : 0 };
+	ret[2].v = spec_default_device_rules(&ret[2].n);
+}
+
+int cg_container_device_program(const struct spec_resources *res, struct arena *a, void **ret_insns,
+				size_t *ret_n, struct error *err)
+{
+	struct cg_device_rules lists[CG_DEVICE_LISTS];
+
+	cg_device_lists(res, lists);
+	return cg_device_program(lists, CG_DEVICE_LISTS, a, ret_insns, ret_n, err);
+}

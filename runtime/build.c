@@ -12,7 +12,7 @@
 #include "runtime/attended.h"
 #include "runtime/caller.h"
 #include "runtime/console.h"
-#include "runtime/hooks.h"
+#include "runtime/launch/hooks.h"
 #include "runtime/inner_leaf.h"
 #include "runtime/listener.h"
 #include "runtime/notify.h"

@@ -20,7 +20,7 @@
 #include "cgroups/cgroups.h"
 #include "namespaces/namespaces.h"
 #include "runtime/cgroup_driver.h"
-#include "runtime/launch.h"
+#include "runtime/launch/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 #include "runtime/state.h"

@@ -249,7 +249,8 @@ int build_plan(struct build *b, struct error *err)
 	if (r == 0)
 		r = cg_plan_make(b->spec->linux_.resources, b->arena, b->ctx->log, &b->cg, err);
 	if (r == 0)
-		r = resources_device_program(b->spec, b->arena, &b->device_insns, &b->n_device_insns, err);
+		r = cg_container_device_program(b->spec->linux_.resources, b->arena, &b->device_insns,
+						&b->n_device_insns, err);
 	if (r == 0)
 		r = cg_host_open(&b->host, err);
 	if (r == 0)

@@ -19,12 +19,12 @@
 static int plan_unit(struct build *b, struct error *err)
 {
 	struct cgroup_unit *u = &b->unit;
-	struct cg_device_rules rules[RESOURCES_DEVICE_LISTS];
+	struct cg_device_rules rules[CG_DEVICE_LISTS];
 
 	u->plan = (struct unit_plan){ .arena = b->arena };
 	unit_plan_base(&u->plan, &u->name, b->opt->id);
-	resources_device_rules(b->spec, rules);
-	unit_plan_devices(&u->plan, rules, RESOURCES_DEVICE_LISTS);
+	cg_device_lists(b->spec->linux_.resources, rules);
+	unit_plan_devices(&u->plan, rules, CG_DEVICE_LISTS);
 
 	int r = unit_plan_limits(&u->plan, &b->cg, unit_version(u->manager), UNIT_AT_START, err);
 

@@ -15,7 +15,7 @@
 
 #include "runtime/cgroup_driver.h"
 #include "runtime/group_record.h"
-#include "runtime/hooks.h"
+#include "runtime/launch/hooks.h"
 #include "runtime/oom_record.h"
 #include "runtime/residual.h"
 #include "runtime/shared.h"

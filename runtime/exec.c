@@ -22,7 +22,7 @@
 #include "runtime/group_record.h"
 #include "runtime/guard.h"
 #include "runtime/inner_leaf.h"
-#include "runtime/launch.h"
+#include "runtime/launch/launch.h"
 #include "runtime/listener.h"
 #include "runtime/lsm.h"
 #include "runtime/seccomp_cache.h"

@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 #include "runtime/console.h"
-#include "runtime/stdio.h"
+#include "runtime/launch/stdio.h"
 #include "spec/base/error.h"
 #include "spec/base/log.h"
 

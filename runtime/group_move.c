@@ -168,7 +168,7 @@ static int plan(struct group_mover *m, const char *group, const char *now, struc
 	if (r == 0)
 		r = resources_now(spec, &m->state, m->arena, &res, err);
 	if (r == 0)
-		r = resources_device_program(spec, m->arena, &m->device_insns, &m->n_device_insns, err);
+		r = cg_container_device_program(spec->linux_.resources, m->arena, &m->device_insns, &m->n_device_insns, err);
 	if (r == 0)
 		r = check_thawed(m, group, err);
 	if (r == 0 && strcmp(group, "/") != 0)

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/stub/stub.h"
+#include "runtime/launch/stub/stub.h"
 #include "spec/base/auto.h"
 
 /* Linux 6.3; include/uapi/linux/memfd.h and fcntl.h */

@@ -14,7 +14,7 @@
 
 #include "runtime/build.h"
 #include "runtime/guard.h"
-#include "runtime/hooks.h"
+#include "runtime/launch/hooks.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 

@@ -351,30 +351,3 @@ int resources_now(const struct spec *spec, const struct rt_state *state, struct 
 	*ret = resources_merge(spec->linux_.resources, updates, a);
 	return 0;
 }
-
-/*
- * Everything is denied, then come the config's rules, then the devices every
- * container has: the order in which runc builds its list too. So a config without
- * rules is the strictest one, not the most open.
- */
-void resources_device_rules(const struct spec *spec, struct cg_device_rules ret[RESOURCES_DEVICE_LISTS])
-{
-	static const struct spec_device_rule deny_all = {
-		.type = 'a', .major = -1, .minor = -1,
-		.access = SPEC_DEV_READ | SPEC_DEV_WRITE | SPEC_DEV_MKNOD,
-	};
-	const struct spec_resources *res = spec->linux_.resources;
-
-	ret[0] = (struct cg_device_rules){ .v = &deny_all, .n = 1 };
-	ret[1] = (struct cg_device_rules){ .v = res ? res->devices : NULL, .n = res ? res->n_devices : 0 };
-	ret[2].v = spec_default_device_rules(&ret[2].n);
-}
-
-int resources_device_program(const struct spec *spec, struct arena *a, void **ret_insns, size_t *ret_n,
-			     struct error *err)
-{
-	struct cg_device_rules lists[RESOURCES_DEVICE_LISTS];
-
-	resources_device_rules(spec, lists);
-	return cg_device_program(lists, RESOURCES_DEVICE_LISTS, a, ret_insns, ret_n, err);
-}

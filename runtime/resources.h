@@ -27,14 +27,3 @@ void resources_write(const struct spec_resources *res, struct buf *out);
 /* What the config asked for, with the updates since. */
 int resources_now(const struct spec *spec, const struct rt_state *state, struct arena *a,
 		  struct spec_resources **ret, struct error *err);
-
-/*
- * The device rules of a container with this config, in order: everything is denied, the config's, those of the
- * devices that every container has.
- */
-#define RESOURCES_DEVICE_LISTS 3
-void resources_device_rules(const struct spec *spec, struct cg_device_rules ret[RESOURCES_DEVICE_LISTS]);
-
-/* The device program of a container with this config. *ret_n == 0: nothing to restrict. */
-int resources_device_program(const struct spec *spec, struct arena *a, void **ret_insns, size_t *ret_n,
-			     struct error *err);

@@ -26,7 +26,7 @@
 #include "spec/base/log.h"
 #include "spec/base/trace.h"
 #include "overlay/changes.h"
-#include "runtime/stdio.h"
+#include "runtime/launch/stdio.h"
 #include "spec/spec.h"
 
 enum rt_isolation { RT_ISOLATION_DEFAULT, RT_ISOLATION_PROCESS, RT_ISOLATION_VM };

@@ -28,12 +28,13 @@
 #include <sys/types.h>
 
 #include "runtime/runtime.h"
+#include "runtime/launch/launch.h"
 #include "spec/base/arena.h"
 #include "spec/base/error.h"
 #include "spec/spec.h"
 
-#define STATE_EXEC_FIFO   "exec.fifo"
-#define STATE_STATUS_FIFO "status.fifo"
+#define STATE_EXEC_FIFO   LAUNCH_GO_FIFO
+#define STATE_STATUS_FIFO LAUNCH_STATUS_FIFO
 #define STATE_NOTIFY_DIR  "notify"
 #define STATE_ATTENDED    "attended" /* attended.h */
 

@@ -9,6 +9,8 @@
  * change here is a change of behaviour for every caller. A unit test holds them.
  */
 
+#include "runtime/launch/launch.h"
+
 #define TEXT_NOT_EXIST       "container does not exist"
 #define TEXT_EXISTS          "container with given ID already exists"
 #define TEXT_BAD_ID          "invalid container ID format"
@@ -24,4 +26,4 @@
 #define TEXT_EVENTS_STOPPED  "container with id %s is not running"
 #define TEXT_CONSOLE_UNUSED  "cannot use console socket if bulkhead will not detach or allocate tty"
 #define TEXT_CONSOLE_MISSING "cannot allocate tty if bulkhead will detach without setting console socket"
-#define TEXT_INIT_OOM        "container init was OOM-killed (memory limit too low?)"
+#define TEXT_INIT_OOM        LAUNCH_TEXT_OOM

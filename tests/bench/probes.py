@@ -219,7 +219,7 @@ def size(bench, sheet):
     def of(path):
         return os.stat(path).st_size / 1024 if os.path.exists(path) else None
     sheet.add("size of the binary", "kB", {rt.name: of(rt.path) for rt in bench.runtimes})
-    stubs = {rt.name: of(f"{os.path.dirname(rt.path)}/runtime/stub/stub") for rt in bench.runtimes if rt.is_ours}
+    stubs = {rt.name: of(f"{os.path.dirname(rt.path)}/runtime/launch/stub/stub") for rt in bench.runtimes if rt.is_ours}
     sheet.add("size of the stub", "B", {name: s * 1024 for name, s in stubs.items() if s})
 
 

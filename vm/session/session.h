@@ -47,7 +47,7 @@ struct vm_session_config {
 	bool terminal;
 
 	/*
-	 * As the stub has them (runtime/stub/stub.h): one byte STUB_GO or STUB_GO_RESET on gate_fd releases the program,
+	 * As the stub has them (runtime/launch/stub/stub.h): one byte STUB_GO or STUB_GO_RESET on gate_fd releases the program,
 	 * end of file or anything else ends it unstarted. Then status_fd is closed when the program runs; or a
 	 * struct error is written to it, in one write, first. May be the same descriptor (a socket). Both are
 	 * the session's.

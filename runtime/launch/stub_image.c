@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/stub_image.h"
+#include "runtime/launch/stub_image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/stub/stub.h"
+#include "runtime/launch/stub/stub.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 #include "spec/base/mountapi.h"

@@ -3,7 +3,7 @@
  * Running one hook: fork, feed the state document, collect output, reap with a
  * deadline. Order and policy are the callers'.
  */
-#include "runtime/hooks.h"
+#include "runtime/launch/hooks.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -16,10 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/diagnose.h"
-#include "runtime/environ.h"
-#include "runtime/launch.h"
-#include "runtime/stub/stub.h"
+#include "runtime/launch/diagnose.h"
+#include "runtime/launch/environ.h"
+#include "runtime/launch/launch.h"
+#include "runtime/launch/stub/stub.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 

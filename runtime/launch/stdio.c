@@ -2,7 +2,7 @@
 /*
  * The caller's standard descriptors.
  */
-#include "runtime/stdio.h"
+#include "runtime/launch/stdio.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

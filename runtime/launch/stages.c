@@ -2,7 +2,7 @@
 /*
  * The messages between a command and its child: see stages.h for their order.
  */
-#include "runtime/stages.h"
+#include "runtime/launch/stages.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -5,7 +5,7 @@
  * launch - from a clone to the container's program
  *
  * What create, run and exec have in common: one clone3 straight into the cgroup,
- * a child that becomes the stub (runtime/stub/), a gate the stub waits at, and
+ * a child that becomes the stub (runtime/launch/stub/), a gate the stub waits at, and
  * the parent's view of both. What the child does between its birth and the stub is
  * the callers' business (init.c, exec_child.c).
  */
@@ -15,9 +15,16 @@
 #include <sys/types.h>
 
 #include "runtime/process/process.h"
-#include "runtime/stdio.h"
-#include "runtime/stages.h"
+#include "runtime/launch/stdio.h"
+#include "runtime/launch/stages.h"
 #include "spec/base/log.h"
+
+/* In the state directory. */
+#define LAUNCH_GO_FIFO     "exec.fifo"
+#define LAUNCH_STATUS_FIFO "status.fifo"
+
+/* One of runtime/texts.h. */
+#define LAUNCH_TEXT_OOM "container init was OOM-killed (memory limit too low?)"
 
 /* How the stub is told to go on, and how it tells what became of its execve. */
 enum launch_gate {

@@ -9,7 +9,7 @@
  * relocations, holds no privilege, and does nothing that whoever executes it could
  * not do without it. Called by anyone but the runtime it exits.
  */
-#include "runtime/stub/stub.h"
+#include "runtime/launch/stub/stub.h"
 
 #include <stddef.h>
 #include <linux/errno.h>

@@ -3,7 +3,7 @@
  * The post-mortem of an execve(): see diagnose.h. Everything read here belongs to
  * the container: bounded, by fd, never blocking.
  */
-#include "runtime/diagnose.h"
+#include "runtime/launch/diagnose.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "runtime/stub/stub.h"
+#include "runtime/launch/stub/stub.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 #include "spec/base/proc.h"

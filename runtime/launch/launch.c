@@ -2,7 +2,7 @@
 /*
  * The parent's half of a launch: sockets, clone, gate, confirmation.
  */
-#include "runtime/launch.h"
+#include "runtime/launch/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,11 +19,9 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
-#include "runtime/diagnose.h"
-#include "runtime/state.h"
-#include "runtime/stub/stub.h"
-#include "runtime/stub_image.h"
-#include "runtime/texts.h"
+#include "runtime/launch/diagnose.h"
+#include "runtime/launch/stub/stub.h"
+#include "runtime/launch/stub_image.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
 
@@ -49,10 +47,10 @@ static int make_fifo(int dir_fd, const char *name, struct error *err)
 static int prepare_gate(struct launch *l, struct error *err)
 {
 	if (l->gate == GATE_FIFO) {
-		l->stub_go = make_fifo(l->state_dir_fd, STATE_EXEC_FIFO, err);
+		l->stub_go = make_fifo(l->state_dir_fd, LAUNCH_GO_FIFO, err);
 		if (l->stub_go < 0)
 			return l->stub_go;
-		l->stub_status = make_fifo(l->state_dir_fd, STATE_STATUS_FIFO, err);
+		l->stub_status = make_fifo(l->state_dir_fd, LAUNCH_STATUS_FIFO, err);
 		return l->stub_status < 0 ? l->stub_status : 0;
 	}
 
@@ -243,7 +241,7 @@ static int explain_death(struct launch *l, struct error *err)
 
 	l->pid = 0;
 	if (was_oom_killed(l, status))
-		return error_rule(err, ENOMEM, TEXT_INIT_OOM);
+		return error_rule(err, ENOMEM, LAUNCH_TEXT_OOM);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
 		int r = error_rule(err, EPERM, "the seccomp filter killed the container's process before its program ran");
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The final-exec stub, run for real: as a child, as pid 1, under a strict filter, and by strangers. */
-#include "runtime/stub_image.h"
+#include "runtime/launch/stub_image.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/stub/stub.h"
+#include "runtime/launch/stub/stub.h"
 
 enum { GATE = 100, STATUS = 101, PROCFS = 102, OUT = 103 };
 

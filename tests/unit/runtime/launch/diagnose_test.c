@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/diagnose.h"
+#include "runtime/launch/diagnose.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

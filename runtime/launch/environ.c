@@ -3,7 +3,7 @@
  * The environment that the program gets: exactly process.env, plus HOME when the
  * config gives none (programs expect it; the image's passwd knows it).
  */
-#include "runtime/environ.h"
+#include "runtime/launch/environ.h"
 
 #include <errno.h>
 #include <fcntl.h>

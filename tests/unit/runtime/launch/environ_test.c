@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/environ.h"
+#include "runtime/launch/environ.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 /*
  * stub_image - the final-exec stub as something execveat() accepts
  *
- * The built stub (runtime/stub/) travels inside our binary as bytes. What is
+ * The built stub (runtime/launch/stub/) travels inside our binary as bytes. What is
  * handed out is a copy that nobody can change any more: a sealed memory file, or
  * where the host forbids executable ones (sysctl vm.memfd_noexec=2) a file on a
  * private, unattached, read-only tmpfs. Neither leads back to our own binary
