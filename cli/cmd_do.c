@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cli/image.h"
@@ -196,6 +197,46 @@ static bool wants_terminal(const struct cli *cli)
 	return is_terminal[0] && is_terminal[1];
 }
 
+static int read_profile(struct wish *w, const char *file, struct error *err)
+{
+	auto_buf struct buf text = BUF_INIT;
+	struct utsname u;
+	int r = cli_read_file(file, &text, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "cannot use the seccomp profile %.200s", file);
+	if (uname(&u) < 0)
+		return error_set(err, errno, "ask for the kernel's release");
+	w->run.seccomp = (struct spec_seccomp_wish){
+		.kind = SPEC_SECCOMP_PROFILE,
+		.name = file,
+		.text = arena_strndup(w->cli->arena, text.data ?: "", text.len),
+		.n = text.len,
+		.kernel = arena_strdup(w->cli->arena, u.release),
+	};
+	return 0;
+}
+
+/* Engines' own words: builtin is docker's for the default. The last one counts. */
+static int choose_seccomp(struct wish *w, struct error *err)
+{
+	char *const *v = cli_list(&w->cli->args, "security-opt", w->cli->arena, &(size_t){ 0 });
+	const char *value = "default";
+
+	for (; *v; v++) {
+		if (strncmp(*v, "seccomp=", strlen("seccomp=")) != 0 || !(*v)[strlen("seccomp=")])
+			return error_rule(err, EINVAL, "--security-opt %.100s is not seccomp=default, seccomp=unconfined or seccomp=FILE",
+					  *v);
+		value = *v + strlen("seccomp=");
+	}
+	if (!strcmp(value, "unconfined"))
+		return 0;
+	if (strcmp(value, "default") != 0 && strcmp(value, "builtin") != 0)
+		return read_profile(w, value, err);
+	w->run.seccomp.kind = SPEC_SECCOMP_DEFAULT;
+	return 0;
+}
+
 static int choose(struct wish *w, struct error *err)
 {
 	const struct cli *cli = w->cli;
@@ -217,6 +258,8 @@ static int choose(struct wish *w, struct error *err)
 		.volumes = volumes && !strcmp(volumes, "tmpfs") ? SPEC_VOLUMES_TMPFS : SPEC_VOLUMES_IGNORED,
 	};
 	r = choose_env(w, err);
+	if (r == 0)
+		r = choose_seccomp(w, err);
 	if (r == 0)
 		r = choose_root(w, err);
 	if (r == 0)
@@ -259,7 +302,7 @@ static int status_of(const struct error *err)
 
 int cmd_do(struct cli *cli, struct error *err)
 {
-	char space[16384]; /* enough for most: no heap for it */
+	char space[24576]; /* enough for most: no heap for it */
 	auto_buf struct buf text = BUF_ON(space);
 	struct wish w = { .cli = cli };
 	int status = 0;

@@ -19,6 +19,7 @@ static int write_image(const struct cli *cli, const char *name, struct buf *text
 		.rootless = cli_flag(&cli->args, "rootless"),
 		.euid = geteuid(),
 		.egid = getegid(),
+		.seccomp.kind = cli_flag(&cli->args, "seccomp") ? SPEC_SECCOMP_DEFAULT : SPEC_SECCOMP_NONE,
 	};
 	int r = cli_image_get(cli, name, false, &image, err);
 
@@ -42,6 +43,7 @@ static void write_default(const struct cli *cli, struct buf *text)
 		.euid = geteuid(),
 		.egid = getegid(),
 		.hostname = CLI_NAME,
+		.seccomp = cli_flag(&cli->args, "seccomp"),
 	};
 
 	spec_write_default(text, &opt);

@@ -88,6 +88,8 @@ static const struct cli_option do_options[] = {
 	{ "cpu-group", NULL, CLI_TEXT, "GROUP", "start in this CPU group; /: in none", 0 },
 	{ "no-new-privs", NULL, CLI_FLAG, NULL,
 	  "forbid gaining privileges by execve (default; =false allows it)", 0 },
+	{ "security-opt", NULL, CLI_LIST, "seccomp=PROFILE",
+	  "filter of system calls: default, unconfined, or a file", 0 },
 	{ "image-volume", NULL, CLI_CHOICE, "ignore|tmpfs",
 	  "what the image's volumes become (default: ignore)", 0 },
 	{ "quiet", "q", CLI_FLAG, NULL, "show no progress of an import", 0 },
@@ -172,6 +174,7 @@ static const struct cli_option spec_options[] = {
 	  "name of the configuration (default: config.json); -: print it", 0 },
 	{ "image", NULL, CLI_TEXT, "IMAGE|SOURCE", "as this image wants to be run", 0 },
 	{ "rootless", NULL, CLI_FLAG, NULL, "for a caller who is not root", 0 },
+	{ "seccomp", NULL, CLI_FLAG, NULL, "with the filter of system calls that `do` uses", 0 },
 };
 
 static const struct cli_option check_options[] = {

@@ -19,6 +19,8 @@ void default_write_list(struct json_w *w, const char *name, const char *const *l
 
 #define WRITE_LIST(w, name, list) default_write_list(w, name, list, ARRAY_SIZE(list))
 
+static const char *const caps[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE" };
+
 static void write_process(struct json_w *w)
 {
 	static const char *const args[] = { "sh" };
@@ -26,8 +28,6 @@ static void write_process(struct json_w *w)
 		DEFAULT_PATH,
 		"TERM=xterm",
 	};
-	static const char *const caps[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE" };
-
 	json_w_open(w, "process", '{');
 	json_w_bool(w, "terminal", true);
 	json_w_open(w, "user", '{');
@@ -151,6 +151,15 @@ static void write_namespaces(struct json_w *w, const struct default_linux *opt)
 	json_w_close(w, ']');
 }
 
+uint64_t default_caps(const char *const *names, size_t n)
+{
+	uint64_t set = 0;
+
+	for (size_t i = 0; i < n; i++)
+		set |= UINT64_C(1) << spec_cap_number(names[i]);
+	return set;
+}
+
 void default_write_linux(struct json_w *w, const struct default_linux *opt)
 {
 	static const char *const masked[] = {
@@ -174,16 +183,22 @@ void default_write_linux(struct json_w *w, const struct default_linux *opt)
 	default_write_list(w, "maskedPaths", masked,
 			   ARRAY_SIZE(masked) - (opt->masks_more ? 0 : MORE_MASKED));
 	WRITE_LIST(w, "readonlyPaths", readonly);
+	if (opt->seccomp)
+		json_w_raw(w, "seccomp", opt->seccomp->data, opt->seccomp->len);
 	json_w_close(w, '}');
 }
 
 void spec_write_default(struct buf *out, const struct spec_default_options *opt)
 {
+	auto_buf struct buf seccomp = BUF_INIT;
 	const struct default_linux linux_ = {
-		.rootless = opt->rootless, .euid = opt->euid, .egid = opt->egid
+		.rootless = opt->rootless, .euid = opt->euid, .egid = opt->egid,
+		.seccomp = opt->seccomp ? &seccomp : NULL,
 	};
 	struct json_w w = { .out = out, .indent = "\t" };
 
+	if (opt->seccomp)
+		default_write_seccomp(&seccomp, default_caps(caps, ARRAY_SIZE(caps)));
 	json_w_open(&w, NULL, '{');
 	json_w_str(&w, "ociVersion", SPEC_VERSION);
 	write_process(&w);

@@ -33,6 +33,18 @@ enum spec_image_volumes {
 	SPEC_VOLUMES_TMPFS, /* a tmpfs at each, which begins with what the image has there */
 };
 
+/* Which filter of system calls it gets. */
+struct spec_seccomp_wish {
+	enum spec_seccomp_kind {
+		SPEC_SECCOMP_NONE,
+		SPEC_SECCOMP_DEFAULT, /* ours, for the capabilities it has */
+		SPEC_SECCOMP_PROFILE, /* a file's: as linux.seccomp, or as engines have it, with conditions */
+	} kind;
+	const char *name, *text; /* the file */
+	size_t n;
+	const char *kernel; /* release, as in uname -r, for those conditions */
+};
+
 /* How it is to be run. What is NULL or zero leaves the choice to the image, or to the default. */
 struct spec_image_run {
 	const struct spec_image *image; /* NULL: there is none, only defaults */
@@ -53,10 +65,11 @@ struct spec_image_run {
 	bool rootless; /* as in spec_default_options */
 	uint32_t euid, egid;
 	enum spec_image_volumes volumes;
+	struct spec_seccomp_wish seccomp;
 };
 
 /*
  * Appends the config.json. Nothing that cannot be run is written: -EINVAL when neither the caller nor the
- * image names a program. Warnings go to log.
+ * image names a program, or for a profile that is none. Warnings go to log.
  */
 int spec_image_write(struct buf *out, const struct spec_image_run *run, const struct log *log, struct error *err);

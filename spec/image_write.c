@@ -303,18 +303,32 @@ static void write_annotations(struct json_w *w, const struct spec_image_run *run
 		json_w_close(w, '}');
 }
 
+static int write_seccomp(struct buf *out, const struct spec_seccomp_wish *wish, struct error *err)
+{
+	uint64_t caps = default_caps(capabilities, ARRAY_SIZE(capabilities));
+
+	if (wish->kind == SPEC_SECCOMP_PROFILE)
+		return default_write_profile(out, wish, caps, err);
+	if (wish->kind == SPEC_SECCOMP_DEFAULT)
+		default_write_seccomp(out, caps);
+	return 0;
+}
+
 int spec_image_write(struct buf *out, const struct spec_image_run *run, const struct log *log, struct error *err)
 {
+	auto_buf struct buf seccomp = BUF_INIT;
 	const struct default_linux linux_ = {
 		.rootless = run->rootless, .euid = run->euid, .egid = run->egid,
 		.host_network = run->host_network, .masks_more = true,
+		.seccomp = run->seccomp.kind == SPEC_SECCOMP_NONE ? NULL : &seccomp,
 	};
 	struct json_w w = { .out = out, .indent = "\t" };
+	int r = write_seccomp(&seccomp, &run->seccomp, err);
 
 	json_w_open(&w, NULL, '{');
 	json_w_str(&w, "ociVersion", SPEC_VERSION);
-
-	int r = write_process(&w, run, err);
+	if (r == 0)
+		r = write_process(&w, run, err);
 
 	if (r < 0)
 		return r;

@@ -476,6 +476,7 @@ struct spec_default_options {
 	bool rootless; /* user namespace, no network namespace, no resources */
 	uint32_t euid, egid;
 	const char *hostname;
+	bool seccomp; /* with the default filter */
 };
 void spec_write_default(struct buf *out, const struct spec_default_options *opt);
 

@@ -10,6 +10,7 @@
  *	seccomp_lib.c      libseccomp, opened on first use
  *	seccomp_compile.c  profile in, program out
  *	seccomp_projects.c rules that keep a sandbox within its project quota
+ *	seccomp_newer.c    calls that libseccomp does not know yet
  *	seccomp_enosys.c   what calls newer than the profile are answered
  *	seccomp_cache.c    programs kept in files
  *	seccomp_load.c     (steps.h) program into the kernel
@@ -66,6 +67,22 @@ int proc_seccomp_flag(const char *name, uint32_t *ret, struct error *err);
 int proc_seccomp_compile(const struct proc_seccomp_lib *lib, const struct spec_seccomp *profile,
 			 struct arena *a, const struct log *log, struct proc_seccomp *ret,
 			 struct error *err);
+
+/*
+ * A rule without arguments for a call that the library does not know. find: which one a name is, or -1; number: its
+ * number on an architecture, or -1. write: instructions that answer those calls and otherwise go on with the program
+ * that follows; returns how many, at most PROC_SECCOMP_NEWER_MAX(n_archs).
+ */
+struct proc_seccomp_newer {
+	int call; /* of proc_seccomp_newer_find() */
+	uint32_t action;
+};
+#define PROC_SECCOMP_NEWER 32 /* at least as many as are known */
+#define PROC_SECCOMP_NEWER_MAX(n_archs) ((3 + 2 * PROC_SECCOMP_NEWER) * (n_archs))
+int proc_seccomp_newer_find(const char *name);
+int proc_seccomp_newer_number(int call, uint32_t arch);
+size_t proc_seccomp_newer_write(const uint32_t *archs, size_t n_archs, const struct proc_seccomp_newer *rules, size_t n,
+				struct sock_filter *out);
 
 /* The newest system call that a profile names, for one architecture of the filter. */
 struct proc_seccomp_newest {

@@ -24,8 +24,8 @@
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 
-/* Raise it whenever seccomp_compile.c or seccomp_enosys.c would write another program. */
-#define CACHE_VERSION 1
+/* Raise it whenever seccomp_compile.c, seccomp_newer.c or seccomp_enosys.c would write another program. */
+#define CACHE_VERSION 2
 #define CACHE_MAGIC "BHfilter"
 
 struct header {

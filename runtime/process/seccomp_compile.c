@@ -35,6 +35,8 @@ struct compiler {
 	uint32_t archs[MAX_ARCHS];
 	size_t n_archs;
 	size_t n_rules; /* handed to libseccomp */
+	struct proc_seccomp_newer newer[PROC_SECCOMP_NEWER];
+	size_t n_newer;
 	bool notifies;
 	bool allows_execve; /* without looking at its arguments */
 	bool names_execveat;
@@ -133,6 +135,22 @@ static bool must_not_notify(const char *name)
 	return strcmp(name, "write") == 0 || strcmp(name, "sendmsg") == 0;
 }
 
+/* The first rule about a call is the one that counts. */
+static void add_newer(struct compiler *c, const struct spec_seccomp_rule *rule, const char *name, uint32_t action)
+{
+	int call = proc_seccomp_newer_find(name);
+
+	if (call < 0 || rule->n_args) {
+		log_debug(c->log, "seccomp: libseccomp does not know the system call %s", name);
+		return;
+	}
+	for (size_t i = 0; i < c->n_newer; i++)
+		if (c->newer[i].call == call)
+			return;
+	c->newer[c->n_newer++] = (struct proc_seccomp_newer){ call, action };
+	c->notifies |= action == SCMP_ACT_NOTIFY;
+}
+
 static int add_name(struct compiler *c, const struct spec_seccomp_rule *rule, const char *name,
 		    uint32_t action, const struct scmp_arg_cmp *args, bool repeated,
 		    struct error *err)
@@ -146,7 +164,7 @@ static int add_name(struct compiler *c, const struct spec_seccomp_rule *rule, co
 	if (strcmp(name, "execve") == 0 && action == SCMP_ACT_ALLOW && rule->n_args == 0)
 		c->allows_execve = true;
 	if (nr == __NR_SCMP_ERROR) {
-		log_debug(c->log, "seccomp: libseccomp does not know the system call %s", name);
+		add_newer(c, rule, name, action);
 		return 0;
 	}
 	c->notifies |= action == SCMP_ACT_NOTIFY;
@@ -227,6 +245,14 @@ static bool wants_enosys(const struct compiler *c)
 	return c->default_action != SCMP_ACT_ERRNO(ENOSYS);
 }
 
+static int number_of(const struct compiler *c, uint32_t arch, const char *name)
+{
+	int nr = c->lib->resolve_arch(arch, name);
+	int call = nr == __NR_SCMP_ERROR ? proc_seccomp_newer_find(name) : -1;
+
+	return call < 0 ? nr : proc_seccomp_newer_number(call, arch);
+}
+
 static size_t find_newest(const struct compiler *c, struct proc_seccomp_newest *newest)
 {
 	const struct spec_seccomp *p = c->profile;
@@ -237,8 +263,7 @@ static size_t find_newest(const struct compiler *c, struct proc_seccomp_newest *
 
 		for (size_t i = 0; i < p->n_rules; i++) {
 			for (size_t k = 0; k < p->rules[i].names.n; k++) {
-				int nr = c->lib->resolve_arch(c->archs[arch],
-							      p->rules[i].names.v[k]);
+				int nr = number_of(c, c->archs[arch], p->rules[i].names.v[k]);
 
 				/* The block of x32 calls at 512 says nothing about age. */
 				if (c->archs[arch] == SCMP_ARCH_X32 && nr > 0) {
@@ -261,11 +286,12 @@ static int export_program(const struct compiler *c, struct arena *a, struct proc
 			  struct error *err)
 {
 	struct sock_filter *insns = ARENA_NEW_N(a, struct sock_filter,
-						PROC_SECCOMP_ENOSYS_MAX(MAX_ARCHS) + BPF_MAXINSNS);
+						PROC_SECCOMP_NEWER_MAX(MAX_ARCHS) +
+							PROC_SECCOMP_ENOSYS_MAX(MAX_ARCHS) + BPF_MAXINSNS);
 	auto_close int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	struct proc_seccomp_newest newest[MAX_ARCHS];
 	struct stat st;
-	size_t n = 0;
+	size_t n;
 
 	if (fd < 0)
 		return error_set(err, errno, "create memory file for a seccomp filter");
@@ -276,8 +302,9 @@ static int export_program(const struct compiler *c, struct arena *a, struct proc
 		return error_set(err, -r, "write the seccomp filter as a program");
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "stat the seccomp filter");
+	n = proc_seccomp_newer_write(c->archs, c->n_archs, c->newer, c->n_newer, insns);
 	if (wants_enosys(c))
-		n = proc_seccomp_enosys(newest, find_newest(c, newest), insns);
+		n += proc_seccomp_enosys(newest, find_newest(c, newest), insns + n);
 
 	size_t total = n + (size_t)st.st_size / sizeof(*insns);
 

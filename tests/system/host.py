@@ -183,6 +183,7 @@ FEATURES = {
     "a kernel 6.1 for guests": lambda: os.path.exists(guest_kernel("older")),
     "libarchive": lambda: ctypes.util.find_library("archive") is not None,
     "zstd": lambda: _program("zstd"),
+    "apt": lambda: _program("apt-get") and _program("dpkg-deb"),
     "skopeo": lambda: _program("skopeo"),
     "umoci": lambda: _program("umoci"),
     "veth": _veth,
