@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -75,18 +76,26 @@ static void allow(struct program *p, const int *calls, size_t n)
 }
 
 /* ioctl, with these requests alone. */
-static void allow_kvm(struct program *p)
+static void allow_ioctl(struct program *p, const uint32_t *requests, size_t n)
 {
-	static const uint32_t requests[] = { (uint32_t)KVM_RUN, (uint32_t)KVM_GET_REGS, (uint32_t)KVM_KVMCLOCK_CTRL };
-
-	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0,
-					    1 + 2 * ARRAY_SIZE(requests) + 1));
+	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, (uint8_t)(1 + 2 * n + 1)));
 	load(p, offsetof(struct seccomp_data, args[1]));
-	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+	for (size_t i = 0; i < n; i++) {
 		add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, requests[i], 0, 1));
 		answer(p, SECCOMP_RET_ALLOW);
 	}
 	answer(p, SECCOMP_RET_KILL_PROCESS);
+}
+
+static void allow_ioctls(struct program *p, enum jail_kind kind)
+{
+	static const uint32_t vcpu[] = { (uint32_t)KVM_RUN, (uint32_t)KVM_GET_REGS, (uint32_t)KVM_KVMCLOCK_CTRL };
+	static const uint32_t terminal[] = { TIOCGWINSZ };
+
+	if (kind == JAIL_VCPU)
+		allow_ioctl(p, vcpu, ARRAY_SIZE(vcpu));
+	else if (kind == JAIL_LOOP)
+		allow_ioctl(p, terminal, ARRAY_SIZE(terminal));
 }
 
 /* Memory for malloc(): not executable, and no file's. */
@@ -107,8 +116,7 @@ static void write_program(struct program *p, enum jail_kind kind, const int *mor
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
 	answer(p, SECCOMP_RET_KILL_PROCESS);
 	load(p, offsetof(struct seccomp_data, nr));
-	if (kind == JAIL_VCPU)
-		allow_kvm(p);
+	allow_ioctls(p, kind);
 	allow(p, common, ARRAY_SIZE(common));
 	if (kind == JAIL_LOOP)
 		allow(p, loop, ARRAY_SIZE(loop));

@@ -15,7 +15,7 @@
 
 enum jail_kind {
 	JAIL_VCPU, /* KVM_RUN, eventfds, locks */
-	JAIL_LOOP, /* devices: descriptors that are open, epoll, entropy */
+	JAIL_LOOP, /* devices: descriptors that are open, epoll, entropy, the size of a terminal */
 	JAIL_FS,   /* what vm/fs/fs.h lists, and a loop */
 };
 

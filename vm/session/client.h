@@ -18,9 +18,14 @@ struct vm_client {
 	int fd;
 	uint32_t last_id;
 	struct wire_inbox inbox;
+	struct buf exited; /* WIRE_EXITED that came while something else was waited for */
+	bool has_told_exited;
 };
 
-#define VM_CLIENT_INIT { .fd = -1, .inbox = WIRE_INBOX_INIT(WIRE_MAX_REPLY) }
+#define VM_CLIENT_INIT \
+	{ \
+		.fd = -1, .inbox = WIRE_INBOX_INIT(WIRE_MAX_REPLY), .exited = BUF_INIT \
+	}
 
 enum { VM_CLIENT_TIMEOUT_MS = 10000 };
 
@@ -29,13 +34,18 @@ int vm_client_begin(struct vm_client *c, int fd, int timeout_ms, struct error *e
 void vm_client_end(struct vm_client *c);
 
 /*
- * Sends a request (items: may be NULL; fds go with it) and waits for its reply, whose payload stays valid until the next
- * call. Events that come in between are dropped. An error in the reply is this call's. -ETIMEDOUT: "the guest does not answer"; -ECONNRESET:
- * the VMM is gone.
+ * Sends a request (items: may be NULL; at most three fds go with it) and waits for its reply, whose payload stays valid
+ * until the next call. An event that comes in between is dropped, but not WIRE_EXITED. An error in the reply is
+ * this call's, fit for a terminal. -ETIMEDOUT: "the guest does not answer"; -ECONNRESET: the VMM is gone.
  */
-int vm_client_ask(struct vm_client *c, enum wire_type type, const struct buf *items, const int *fds, unsigned n_fds,
-		  int timeout_ms, const void **ret_payload, size_t *ret_n, struct error *err);
+int vm_client_ask(struct vm_client *c, enum wire_type type, const struct buf *items, const int *fds,
+		  unsigned n_fds, int timeout_ms, const void **ret_payload, size_t *ret_n,
+		  struct error *err);
+
+/* Sends a request and does not wait: for who must not miss an event over it. The reply is skipped. */
+int vm_client_post(struct vm_client *c, enum wire_type type, const struct buf *items,
+		   int timeout_ms, struct error *err);
 
 /* Waits for the next event (-1: for ever). 1: there is one; 0: time is up; -ECONNRESET. */
-int vm_client_event(struct vm_client *c, int timeout_ms, struct wire_header *ret, const void **ret_payload,
-		    struct error *err);
+int vm_client_event(struct vm_client *c, int timeout_ms, struct wire_header *ret,
+		    const void **ret_payload, struct error *err);

@@ -29,19 +29,24 @@
 #include "spec/base/error.h"
 #include "vm/vm.h"
 
-enum { VM_SESSION_CLIENTS = 64 };
+enum {
+	VM_SESSION_CLIENTS = 64,
+	VM_SESSION_GO = 'x', /* STUB_GO, STUB_GO_RESET */
+	VM_SESSION_GO_RESET = 'r',
+};
 
 struct vm_session_config {
-	const struct vm_config *machine; /* its loop_calls are not looked at: the session brings its own */
+	const struct vm_config
+		*machine; /* its loop_calls are not looked at: the session brings its own */
 
 	/* Items of WIRE_CREATE, without WIRE_T_STDIO, WIRE_T_TIME and WIRE_T_ENTROPY, which the session adds. */
 	const struct buf *create;
 
-	int listen_fd;   /* a listening AF_UNIX stream socket, for commands */
+	int listen_fd; /* a listening AF_UNIX stream socket, for commands */
 
 	/*
 	 * The program's streams; -1: the null device. terminal: stdio[0] is the peer of a pty, made raw, and the
-	 * controlling terminal of this process, which hears of SIGWINCH; it stands for all three.
+	 * controlling terminal of this process, which hears of SIGWINCH; it stands for all three. The session's.
 	 */
 	int stdio[3];
 	bool terminal;
@@ -65,8 +70,8 @@ struct vm_session_config {
 };
 
 struct vm_session_end {
-	int status;              /* what this process is to exit with: the program's, 128 + signal, 126 or 127 when it could not be executed */
-	bool guest_died;         /* the guest ended before its program did: status is 128 + SIGKILL, err says why */
+	int status; /* what this process is to exit with: the program's, 128 + signal, 126 or 127 when it could not be executed */
+	bool guest_died; /* the guest ended before its program did: status is 128 + SIGKILL, err says why */
 	struct vm_report report; /* of the machine; last_words when it died */
 };
 
@@ -74,7 +79,8 @@ struct vm_session_end {
  * Runs the container to its end. < 0: the machine could not be made or would not go on, or the guest died; *ret is filled
  * in then, too, and err is a sentence for a person with the guest's last words in it.
  *
- * All signals that can be caught are taken by the session: before the start SIGTERM, SIGINT, SIGQUIT and SIGHUP end
+ * All signals that can be caught but SIGRTMAX (vm.h) are taken by the session: before the start SIGTERM, SIGINT, SIGQUIT and SIGHUP end
  * it with 128 + signal, as they end the stub; afterwards every signal goes to the program. SIGWINCH is a resize.
  */
-int vm_session_run(const struct vm_session_config *config, struct vm_session_end *ret, struct error *err);
+int vm_session_run(const struct vm_session_config *config, struct vm_session_end *ret,
+		   struct error *err);

@@ -347,6 +347,15 @@ void virtio_console_detach(struct virtio_console *c, unsigned i)
 	pthread_mutex_unlock(&c->device.lock);
 }
 
+bool virtio_console_is_blocked(struct virtio_console *c, unsigned i)
+{
+	pthread_mutex_lock(&c->device.lock);
+	bool is_blocked = i < VIRTIO_CONSOLE_PORTS && c->ports[i].is_attached && c->ports[i].is_blocked;
+
+	pthread_mutex_unlock(&c->device.lock);
+	return is_blocked;
+}
+
 size_t virtio_console_log(struct virtio_console *c, char *buf, size_t n)
 {
 	pthread_mutex_lock(&c->device.lock);

@@ -159,6 +159,8 @@ int virtio_console_attach(struct virtio_console *c, unsigned port, const struct 
 			  struct error *err);
 /* Closes the port to the guest, and its descriptors. Nothing when it is not attached. */
 void virtio_console_detach(struct virtio_console *c, unsigned port);
+/* The guest has written what out_fd does not take at the moment. Thread of the loop. */
+bool virtio_console_is_blocked(struct virtio_console *c, unsigned port);
 /*
  * The last bytes of the kernel's console, oldest first, into at most n bytes. Returns how
  * many. Any thread.

@@ -58,7 +58,7 @@ enum wire_type {
 
 	/* command → VMM → agent */
 	WIRE_START = 32, /* replied to when the program runs: startContainer hooks first, then its execve() */
-	WIRE_EXEC,       /* PROCESS_JSON, FILTER; descriptors beside it. REPLY: PROCESS, GUEST_PID, when the program runs */
+	WIRE_EXEC,       /* PROCESS_JSON, FILTER, STDIO; descriptors beside it. REPLY: PROCESS, GUEST_PID, when the program runs */
 	WIRE_SIGNAL,     /* PROCESS, SIGNAL; ALL: every process of the container */
 	WIRE_RESIZE,     /* PROCESS, ROWS, COLUMNS */
 	WIRE_PS,         /* REPLY: a PS item for each process */
@@ -80,7 +80,7 @@ enum wire_tag {
 	WIRE_T_CONFIG,       /* text: config.json as the bundle has it */
 	WIRE_T_ID,           /* text: the container's id */
 	WIRE_T_BUNDLE,       /* text: for the state that hooks read */
-	WIRE_T_STDIO,        /* u32[4]: ports of 0, 1, 2 (0: the null device); 1 when [0] is a terminal for all three */
+	WIRE_T_STDIO,        /* u32[4]: ports of 0, 1, 2 (0: the null device); 1 when [0] is a terminal for all three. On the socket: which of the descriptors beside it, counted from 1 */
 	WIRE_T_FILTER,       /* u32 flags, then struct sock_filter[]: the compiled seccomp profile */
 	WIRE_T_KEYRING,      /* text: name of the session keyring; absent: none */
 	WIRE_T_MOUNT,        /* struct spec_mount as "destination\0option\0option\0…": the i-th is share volumes, "x<i>" */
