@@ -3,186 +3,60 @@
 /*
  * check_kvm - does /dev/kvm give a wall of hardware?
  *
- * A /dev/kvm that opens and makes machines is not yet one that runs a kernel:
- * a paravirtual one (the host is itself a guest without nested virtualisation)
- * interprets the guest's instructions in software as long as it is not in the
- * mode it knows, and stops at the first one its interpreter lacks. So the guest
- * below says "started", executes POPCNT, which processors have and KVM's
- * interpreter (arch/x86/kvm/emulate.c) has not, and says how that went.
+ * A /dev/kvm that opens and makes machines is not yet one that runs a kernel: vm_probe() runs a guest to find out.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "cli/check.h"
 #include "spec/base/auto.h"
+#include "vm/vm.h"
 
 static const char name[] = "kvm";
 
-#if defined(__x86_64__)
-
-enum { PAGE = 4096, PORT = 0x10, STARTED = 1, COUNTED = 8 };
-
-/* 16-bit code at address 0. */
-static const uint8_t guest_code[] = {
-	0xb0, STARTED, /* mov  al, STARTED */
-	0xe6, PORT, /* out  PORT, al */
-	0xbb, 0xff,    0x00, /* mov  bx, 0xff */
-	0xf3, 0x0f,    0xb8, 0xc3, /* popcnt ax, bx */
-	0xe6, PORT, /* out  PORT, al */
-	0xf4, /* hlt */
-};
-
-struct guest {
-	int vm, vcpu;
-	struct kvm_run *run;
-	void *memory;
-};
-
-/* What came of it. Lives in memory that a child, which may hang, shares with us. */
+/* In memory that a child, which may hang, shares with us. */
 struct outcome {
-	int code; /* errno of the step that was refused, or 0 */
-	const char *step; /* what was being done */
-	int said; /* the guest's last word, 0: it was stopped by something else */
-	uint32_t exit_reason, suberror;
+	struct error err;
+	int result;
 };
-
-static int guest_make(struct guest *g, int kvm, const char **step)
-{
-	*step = "create a virtual machine";
-	g->vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	if (g->vm < 0)
-		return errno;
-
-	*step = "give a virtual machine memory";
-	g->memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (g->memory == MAP_FAILED)
-		return errno;
-	memcpy(g->memory, guest_code, sizeof(guest_code));
-
-	struct kvm_userspace_memory_region region = {
-		.memory_size = PAGE,
-		.userspace_addr = (uint64_t)(uintptr_t)g->memory,
-	};
-
-	if (ioctl(g->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-		return errno;
-
-	*step = "create a virtual CPU";
-	g->vcpu = ioctl(g->vm, KVM_CREATE_VCPU, 0);
-	if (g->vcpu < 0)
-		return errno;
-
-	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-
-	if (size < (int)sizeof(*g->run))
-		return EPROTO;
-	g->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, g->vcpu, 0);
-	if (g->run == MAP_FAILED)
-		return errno;
-
-	struct kvm_sregs sregs;
-	struct kvm_regs regs = { .rip = 0, .rflags = 2 };
-
-	*step = "set the registers of a virtual CPU";
-	if (ioctl(g->vcpu, KVM_GET_SREGS, &sregs) < 0)
-		return errno;
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	if (ioctl(g->vcpu, KVM_SET_SREGS, &sregs) < 0 || ioctl(g->vcpu, KVM_SET_REGS, &regs) < 0)
-		return errno;
-	return 0;
-}
-
-/* Runs the guest until it has written `word` to its port. */
-static bool guest_says(struct guest *g, uint8_t word, const char *step, struct outcome *out)
-{
-	out->step = step;
-	out->said = 0;
-	if (ioctl(g->vcpu, KVM_RUN, 0) < 0) {
-		out->code = errno;
-		return false;
-	}
-	out->exit_reason = g->run->exit_reason;
-	if (out->exit_reason == KVM_EXIT_INTERNAL_ERROR)
-		out->suberror = g->run->internal.suberror;
-	if (out->exit_reason == KVM_EXIT_IO && g->run->io.port == PORT)
-		out->said = *((uint8_t *)g->run + g->run->io.data_offset);
-	return out->said == word;
-}
 
 /* In a child: its end gives everything back, and a guest that never ends is killed with it. */
 static int probe_guest(const void *arg)
 {
 	struct outcome *out = *(struct outcome *const *)arg;
-	struct guest g = { .vm = -1, .vcpu = -1 };
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	auto_close int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC); /* a machine belongs to the process that opens it */
 
-	out->code = guest_make(&g, kvm, &out->step);
-	if (out->code)
-		return 0;
-	if (guest_says(&g, STARTED, "start a guest", out) &&
-	    guest_says(&g, COUNTED, "execute POPCNT in a guest", out))
-		out->step = NULL;
+	out->result = kvm < 0 ? error_set(&out->err, errno, "open /dev/kvm") : vm_probe(kvm, &out->err);
 	return 0;
 }
 
-static void report_guest(struct check *c, const struct outcome *out)
-{
-	if (!out->step) {
-		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, name,
-			      "runs a guest (the VM wall is not supported yet)");
-	} else if (out->code) {
-		cli_check_add_errno(c, out->code, CHECK_MISSING, CHECK_OPTIONAL, name, out->step);
-	} else if (out->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
-		cli_check_add(
-			c, CHECK_MISSING, CHECK_OPTIONAL, name,
-			"cannot %s (internal error %u): instructions are interpreted in software, "
-			"this is a paravirtual /dev/kvm",
-			out->step, out->suberror);
-		cli_check_remedy(c, "use a host with hardware or nested virtualisation");
-	} else {
-		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name,
-			      "cannot %s: it ends with exit reason %u and says %d", out->step,
-			      out->exit_reason, out->said);
-	}
-}
-
-static void try_guest(struct check *c, int kvm)
+static void try_guest(struct check *c)
 {
 	struct outcome *out =
 		mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char line[512];
 
-	(void)kvm; /* the machine belongs to the process that opens it */
-	if (out == MAP_FAILED)
+	if (out == MAP_FAILED) {
+		cli_check_add_errno(c, errno, CHECK_MISSING, CHECK_OPTIONAL, name, "share memory with a child");
 		return;
-	out->step = "start a guest";
-
-	int r = cli_check_in_child(probe_guest, &out);
-
-	if (r != 0)
-		out->code = ETIMEDOUT;
-	report_guest(c, out);
+	}
+	out->err = (struct error)ERROR_INIT;
+	if (cli_check_in_child(probe_guest, &out) != 0)
+		out->result = error_rule(&out->err, ETIMEDOUT, "a guest of four steps neither ends nor says a word");
+	if (out->result == 0) {
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, name, "runs a guest (the VM wall is not supported yet)");
+	} else {
+		error_line(&out->err, line, sizeof(line));
+		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name, "%s", line);
+		if (out->result == -ENOTSUP)
+			cli_check_remedy(c, "use a host with hardware or nested virtualisation");
+	}
 	munmap(out, sizeof(*out));
 }
-
-#else
-
-static void try_guest(struct check *c, int kvm)
-{
-	auto_close int vm = ioctl(kvm, KVM_CREATE_VM, 0);
-
-	cli_check_add_errno(c, vm < 0 ? errno : 0, CHECK_MISSING, CHECK_OPTIONAL, name,
-			    "create a virtual machine");
-}
-
-#endif
 
 void cli_check_kvm(struct check *c)
 {
@@ -206,5 +80,5 @@ void cli_check_kvm(struct check *c)
 			      "/dev/kvm speaks version %d, not %d", version, KVM_API_VERSION);
 		return;
 	}
-	try_guest(c, kvm);
+	try_guest(c);
 }

@@ -47,7 +47,7 @@ static int add(struct vm *vm, int r, struct virtio_device *device, bool has_thre
 		return r;
 	s->device = device;
 	s->has_thread = has_thread;
-	s->has_jail = vm->config.has_jail;
+	s->vm = vm;
 	s->kick_fd = s->irq_fd = s->stop_fd = -1;
 	sem_init(&s->entered, 0, 0);
 	vm->n_slots++;
@@ -117,13 +117,18 @@ static void *serve(void *arg)
 {
 	struct slot *s = arg;
 
-	s->result = virtio_fs_enter(s->device, &s->error);
-	if (s->result == 0 && s->has_jail)
+	/* Before the server looks at what it has. */
+	if (s->vm->config.has_jail)
+		s->result = jail_keep(VM_FS_CAPS, &s->error);
+	if (s->result == 0)
+		s->result = virtio_fs_enter(s->device, &s->error);
+	if (s->result == 0 && s->vm->config.has_jail)
 		s->result = jail_enter(JAIL_FS, NULL, 0, &s->error);
 	sem_post(&s->entered);
 	while (s->result == 0 && !s->is_stopping && virtio_loop_turn(s->loop, -1) == 0)
 		;
 	virtio_fs_leave(s->device);
+	vm_leave(s->vm, &s->has_left);
 	return NULL;
 }
 
@@ -154,7 +159,6 @@ int devices_start(struct vm *vm, struct error *err)
 	return r;
 }
 
-/* A thread that waits for a disk ends when that answers; a killed process does not wait for it either. */
 void devices_stop(struct vm *vm)
 {
 	uint64_t one = 1;
@@ -162,11 +166,9 @@ void devices_stop(struct vm *vm)
 	for (unsigned i = 0; i < vm->n_slots; i++) {
 		struct slot *s = &vm->slots[i];
 
-		if (!s->is_started)
+		/* The counter is new: there is room. */
+		if (s->is_started && write(s->stop_fd, &one, sizeof(one)) < 0)
 			continue;
-		if (write(s->stop_fd, &one, sizeof(one)) == sizeof(one))
-			pthread_join(s->thread, NULL);
-		s->is_started = false;
 	}
 }
 

@@ -128,6 +128,23 @@ static void write_program(struct program *p, enum jail_kind kind, const int *mor
 	answer(p, SECCOMP_RET_KILL_PROCESS);
 }
 
+int jail_keep(uint64_t keep, struct error *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &head, caps) < 0)
+		return error_set(err, errno, "learn the capabilities of a thread");
+	for (unsigned i = 0; i < 2; i++, keep >>= 32) {
+		caps[i].permitted &= (uint32_t)keep;
+		caps[i].effective = caps[i].permitted;
+		caps[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, caps) < 0)
+		return error_set(err, errno, "give up capabilities");
+	return 0;
+}
+
 int jail_enter(enum jail_kind kind, const int *more, size_t n_more, struct error *err)
 {
 	struct program p = { .n = 0 };

@@ -122,7 +122,8 @@ static int build(struct vm *vm, struct error *err)
 		r = virtio_loop_new(&vm->loop, err);
 	if (r == 0) {
 		vm->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (vm->end_fd < 0)
+		vm->left_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vm->end_fd < 0 || vm->left_fd < 0)
 			r = error_set(err, errno, "create an eventfd");
 	}
 	if (r == 0)
@@ -146,7 +147,7 @@ int vm_new(const struct vm_config *config, struct vm **ret, struct error *err)
 		return r < 0 ? error_wrap(err, r, "cannot make a virtual machine")
 			     : error_set(err, ENOMEM, "allocate a virtual machine");
 	vm->config = *config;
-	vm->fd = vm->end_fd = -1;
+	vm->fd = vm->end_fd = vm->left_fd = -1;
 	atomic_store(&vm->end, -1);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	for (unsigned i = 0; i < VM_MAX_VCPUS; i++)
@@ -162,7 +163,7 @@ int vm_new(const struct vm_config *config, struct vm **ret, struct error *err)
 
 void vm_free(struct vm *vm)
 {
-	if (!vm)
+	if (!vm || vm->stuck_threads)
 		return;
 	devices_free(vm);
 	for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
@@ -175,6 +176,7 @@ void vm_free(struct vm *vm)
 	if (vm->loop)
 		virtio_loop_free(vm->loop);
 	auto_closep(&vm->end_fd);
+	auto_closep(&vm->left_fd);
 	auto_closep(&vm->fd);
 	memory_free(vm);
 	pthread_mutex_destroy(&vm->end_lock);

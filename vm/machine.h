@@ -39,12 +39,14 @@ enum { FIRST_GSI = 5, MAX_DEVICES = 8 + VM_MAX_SHARES };
 _Static_assert((int)MAX_DEVICES <= (int)ACPI_MAX_DEVICES, "each device has an IOAPIC pin up to 23");
 
 struct slot { /* a device and its wires */
+	struct vm *vm;
 	struct virtio_device *device;
 	struct virtio_loop *loop;
 	int kick_fd, irq_fd;
 
 	/* Of a device with a loop and a thread of its own. */
-	bool has_thread, has_jail, is_started, is_stopping;
+	bool has_thread, is_started, is_stopping;
+	atomic_bool has_left;
 	pthread_t thread;
 	int stop_fd;
 	sem_t entered;
@@ -60,6 +62,7 @@ struct vcpu {
 	pthread_t thread;
 	bool is_started;
 	atomic_bool was_frozen; /* the guest's clock is to be told */
+	atomic_bool has_left;
 	uint64_t exits_io, exits_mmio, exits_other;
 };
 
@@ -82,9 +85,10 @@ struct vm {
 	uint8_t serial[8];
 
 	/* The end: the first who says so is heard. */
-	int end_fd;
+	int end_fd, left_fd; /* written to at the end, and by each thread as it leaves */
 	atomic_int end; /* enum vm_end, or -1 */
 	atomic_bool is_stopping;
+	unsigned stuck_threads;
 	pthread_mutex_t end_lock;
 	struct error end_error;
 };
@@ -102,13 +106,17 @@ int cpu_setup(struct vcpu *cpu, const struct kvm_cpuid2 *supported, struct error
 
 /* run.c */
 void *run_vcpu(void *arg);
+/* The last that a thread does. */
+void vm_leave(struct vm *vm, atomic_bool *has_left);
+/* Joins all threads that leave until VM_STOP_MS from now. Counts the others. */
+void vm_join(struct vm *vm);
 void vm_ended(struct vm *vm, enum vm_end end, const struct error *err);
 void vm_trace(const struct vm *vm, const char *step);
 
 /* devices.c */
 int devices_new(struct vm *vm, struct error *err);
 int devices_start(struct vm *vm, struct error *err);
-void devices_stop(struct vm *vm);
+void devices_stop(struct vm *vm); /* asks: vm_join() waits */
 void devices_free(struct vm *vm);
 /* serial.c: a port's worth of 16550, enough for a kernel's early messages. */
 void serial_access(struct vm *vm, unsigned offset, uint8_t *data, bool is_write);

@@ -6,6 +6,7 @@
  * thread that sees an end tells; the loop's thread then takes all others out of the guest and joins them.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +180,8 @@ void *run_vcpu(void *arg)
 	struct error refused = ERROR_INIT;
 
 	unblock_kick();
-	if (vm->config.has_jail && jail_enter(JAIL_VCPU, NULL, 0, &refused) < 0)
+	if (vm->config.has_jail &&
+	    (jail_keep(0, &refused) < 0 || jail_enter(JAIL_VCPU, NULL, 0, &refused) < 0))
 		vm_ended(vm, VM_END_ERROR, &refused);
 	while (!atomic_load(&vm->is_stopping) && atomic_load(&vm->end) < 0) {
 		if (ioctl(cpu->fd, KVM_RUN, 0) == 0) {
@@ -195,6 +197,7 @@ void *run_vcpu(void *arg)
 			break;
 		}
 	}
+	vm_leave(vm, &cpu->has_left);
 	return NULL;
 }
 
@@ -250,10 +253,59 @@ static void stop_vcpus(struct vm *vm)
 {
 	atomic_store(&vm->is_stopping, true);
 	kick_vcpus(vm);
-	for (unsigned i = 0; i < vm->config.vcpus; i++) {
-		if (vm->vcpus[i].is_started)
-			pthread_join(vm->vcpus[i].thread, NULL);
-		vm->vcpus[i].is_started = false;
+}
+
+void vm_leave(struct vm *vm, atomic_bool *has_left)
+{
+	uint64_t one = 1;
+
+	atomic_store(has_left, true);
+	if (write(vm->left_fd, &one, sizeof(one)) < 0)
+		return; /* full: somebody has told already */
+}
+
+static unsigned join_one(pthread_t thread, bool *is_started, atomic_bool *has_left)
+{
+	if (*is_started && !atomic_load(has_left))
+		return 1;
+	if (*is_started)
+		pthread_join(thread, NULL);
+	*is_started = false;
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/*
+ * A thread of a file system may wait for a disk for as long as that does not answer, and a vCPU that resets the
+ * device, for that thread.
+ */
+void vm_join(struct vm *vm)
+{
+	int64_t until = now_ms() + VM_STOP_MS;
+
+	for (;;) {
+		struct pollfd p = { .fd = vm->left_fd, .events = POLLIN };
+		int64_t left = until - now_ms();
+		uint64_t count;
+
+		vm->stuck_threads = 0;
+		for (unsigned i = 0; i < vm->config.vcpus; i++)
+			vm->stuck_threads += join_one(vm->vcpus[i].thread, &vm->vcpus[i].is_started,
+						      &vm->vcpus[i].has_left);
+		for (unsigned i = 0; i < vm->n_slots; i++)
+			vm->stuck_threads += join_one(vm->slots[i].thread, &vm->slots[i].is_started,
+						      &vm->slots[i].has_left);
+		if (vm->stuck_threads == 0 || left <= 0)
+			return;
+		if (poll(&p, 1, (int)left) > 0 && read(vm->left_fd, &count, sizeof(count)) < 0)
+			continue;
 	}
 }
 
@@ -301,11 +353,19 @@ static void fill_report(struct vm *vm, struct vm_report *ret)
 		ret->exits_mmio += vm->vcpus[i].exits_mmio;
 		ret->exits_other += vm->vcpus[i].exits_other;
 	}
+	ret->stuck_threads = vm->stuck_threads;
 
 	/* What the guest wrote and nobody has taken yet: a panic ends it at once. */
 	virtio_kick(virtio_console_device(vm->console));
 	if (keep_last_words(vm, ret->last_words, sizeof(ret->last_words)) && ret->end == VM_END_RESET)
 		ret->end = VM_END_PANIC;
+}
+
+static int enter_loop_jail(struct vm *vm, struct error *err)
+{
+	int r = jail_keep(vm->config.loop_caps, err);
+
+	return r < 0 ? r : jail_enter(JAIL_LOOP, vm->config.loop_calls, vm->config.n_loop_calls, err);
 }
 
 int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
@@ -320,7 +380,7 @@ int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
 		r = start_vcpus(vm, err);
 	vm_trace(vm, "vm: running");
 	if (r == 0 && vm->config.has_jail)
-		r = jail_enter(JAIL_LOOP, vm->config.loop_calls, vm->config.n_loop_calls, err);
+		r = enter_loop_jail(vm, err);
 	while (r == 0 && atomic_load(&vm->end) < 0) {
 		r = virtio_loop_turn(vm->loop, -1);
 		if (r < 0)
@@ -328,6 +388,7 @@ int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
 	}
 	stop_vcpus(vm);
 	devices_stop(vm);
+	vm_join(vm);
 	vm_trace(vm, "vm: ended");
 	if (r < 0)
 		vm_ended(vm, VM_END_ERROR, NULL);

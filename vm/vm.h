@@ -39,6 +39,7 @@ enum {
 	VM_MAX_SHARES = 4,
 	VM_MAX_INITRAMFS = 8,
 	VM_MIN_MEMORY_MIB = 64,
+	VM_STOP_MS = 3000,
 	VM_PAGE = 4096,
 };
 
@@ -68,12 +69,15 @@ struct vm_config {
 	int serial_fd; /* a serial port at 0x3f8 writes here, for a kernel that dies early; -1: there is none */
 
 	/*
-	 * Filter the system calls of each thread while the guest runs (jail.h). The caller's thread keeps what
-	 * devices need and loop_calls, for its own watches; the filter stays after vm_run().
+	 * Filter the system calls of each thread while the guest runs, and give up its capabilities, no_new_privs
+	 * included (jail.h). The caller's thread keeps what devices need, and for its own watches loop_calls and
+	 * loop_caps (bits 1 << CAP_…); this stays after vm_run(). Threads of vCPUs keep no capability, those
+	 * of file systems what makes a file another user's: see VM_FS_CAPS.
 	 */
 	bool has_jail;
 	const int *loop_calls;
 	size_t n_loop_calls;
+	uint64_t loop_caps;
 
 	/* Called with the name of each step as it is done, in the thread that does it. May be NULL. */
 	void (*trace)(void *arg, const char *step, uint64_t monotonic_ns);
@@ -91,6 +95,12 @@ enum vm_end {
 struct vm_report {
 	enum vm_end end;
 	uint64_t exits_io, exits_mmio, exits_other; /* to this process */
+
+	/*
+	 * Threads that still wait for the host, for a disk that does not answer. They use the machine and its file
+	 * systems, so vm_free() then frees nothing and the caller must not free either: it ends the process.
+	 */
+	unsigned stuck_threads;
 	char last_words[2048]; /* of the guest's console: from a panic on, or its end; NUL-terminated */
 };
 
@@ -107,7 +117,10 @@ void vm_free(struct vm *vm);
 struct virtio_loop *vm_loop(struct vm *vm);
 struct virtio_console *vm_console(struct vm *vm);
 
-/* Runs until the guest ends. < 0 only for VM_END_ERROR, and with *ret filled in. Once per machine. */
+/*
+ * Runs until the guest ends, and then waits for its threads, for at most VM_STOP_MS. < 0 only for VM_END_ERROR, and
+ * with *ret filled in. Once per machine.
+ */
 int vm_run(struct vm *vm, struct vm_report *ret, struct error *err);
 /* From the loop's thread: makes vm_run() return, in bounded time. */
 void vm_stop(struct vm *vm);

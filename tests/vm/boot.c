@@ -6,8 +6,10 @@
  *
  * WORDs go to the kernel's command line. -r: DIR is the file system "root"; -s: a serial port on stderr; -C: the
  * kernel is copied; -J: with filters of system calls; -t: the guest is stopped after that time; -n: so many lines and "bye" are sent on port 1.
- * What the guest says on port 1 goes to stdout, then one line per fact: end, exits, memory, steps.
+ * What the guest says on port 1 goes to stdout, then one line per fact: end, exits, memory, steps. With -J, also the
+ * capabilities of each thread, when the guest first speaks.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,6 +34,7 @@
 struct boot {
 	struct vm *vm;
 	int channel, timer, lines;
+	bool has_jail; /* and it is to be looked at */
 	uint64_t began;
 };
 
@@ -59,6 +62,30 @@ static void trace(void *arg, const char *step, uint64_t ns)
 	printf("step %.1f ms %s\n", (double)(ns - b->began) / 1e6, step);
 }
 
+/* While the guest runs, and with the filter of this thread. */
+static void print_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		char path[300], text[4096] = "";
+		unsigned long long permitted = 0;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", e->d_name);
+
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0 || !strstr(text, "CapPrm:"))
+			continue;
+		close(fd);
+		sscanf(strstr(text, "CapPrm:"), "CapPrm: %llx", &permitted);
+		printf("thread with filter %d, new privileges %d, capabilities %llx\n", strstr(text, "Seccomp:\t2") != NULL,
+		       strstr(text, "NoNewPrivs:\t1") == NULL, permitted);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static void on_channel(void *arg, uint32_t events)
 {
 	struct boot *b = arg;
@@ -71,6 +98,9 @@ static void on_channel(void *arg, uint32_t events)
 		return;
 	}
 	text[n] = 0;
+	if (b->has_jail)
+		print_threads();
+	b->has_jail = false;
 	printf("%.1f ms: %s", (double)(now() - b->began) / 1e6, text);
 	if (b->lines > 0) {
 		b->lines--;
@@ -158,7 +188,7 @@ int main(int argc, char **argv)
 			config.copy_kernel = true;
 			break;
 		case 'J':
-			config.has_jail = true;
+			config.has_jail = b.has_jail = true;
 			break;
 		case 't':
 			seconds = atoi(optarg);
@@ -216,7 +246,7 @@ int main(int argc, char **argv)
 		config.n_shares = 1;
 	}
 	/* For what this program does itself afterwards. */
-	static const int calls[] = { SYS_openat, SYS_timerfd_settime };
+	static const int calls[] = { SYS_openat, SYS_getdents64, SYS_timerfd_settime };
 
 	config.loop_calls = calls;
 	config.n_loop_calls = ARRAY_SIZE(calls);

@@ -145,6 +145,16 @@ static void fs(void)
 	fd = open("/mnt/written", O_CREAT | O_TRUNC | O_WRONLY, 0640);
 	say("wrote %zd\n", fd < 0 ? (ssize_t)-errno : write(fd, "by the guest", 12));
 	close(fd);
+	/* Another user's from birth, and given to another one. */
+	mkdir("/mnt/users", 0777);
+	chmod("/mnt/users", 0777);
+	if (setegid(1001) < 0 || seteuid(1000) < 0)
+		say("seteuid: %s\n", strerror(errno));
+	fd = open("/mnt/users/own", O_CREAT | O_WRONLY, 0600);
+	say("own %d\n", fd >= 0);
+	close(fd);
+	if (seteuid(0) < 0 || chown("/mnt/users/own", 1000, 7) < 0)
+		say("chown: %s\n", strerror(errno));
 	say("entries %ld\n", count("/mnt"));
 	if (umount("/mnt") < 0)
 		say("umount: %s\n", strerror(errno));

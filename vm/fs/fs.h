@@ -101,10 +101,10 @@ struct vm_fs_options {
 
 	/*
 	 * Most nodes the guest may hold (0: 262,144; about 200 bytes each), most of them
-	 * that are held open (0: 8,192 or half of RLIMIT_NOFILE; each keeps an inode of
-	 * the host in memory, some 2 KiB that are charged to the VMM's cgroup), and
-	 * directories open at once (0: 1,024). Beyond max_fds, those are closed that can be
-	 * found again by name; beyond the others the guest gets ENFILE.
+	 * that are held open (0: 8,192 or half of RLIMIT_NOFILE, which vm_fs_new() raises to
+	 * the hard limit; each keeps an inode of the host in memory, some 2 KiB that are charged
+	 * to the VMM's cgroup), and directories open at once (0: 1,024). Beyond max_fds, those
+	 * are closed that can be found again by name; beyond the others the guest gets ENFILE.
 	 */
 	uint32_t max_nodes;
 	uint32_t max_fds;

@@ -83,6 +83,12 @@ static int set_up(struct vm_fs *fs, const struct vm_fs_options *options, struct 
 		pthread_mutex_init(&fs->stripes[i], NULL);
 	if (getrlimit(RLIMIT_NOFILE, &nofile) < 0)
 		return error_set(err, errno, "getrlimit NOFILE");
+
+	struct rlimit most = { nofile.rlim_max, nofile.rlim_max };
+
+	/* Refused when fs.nr_open was lowered below the hard limit: then it stays what it is. */
+	if (setrlimit(RLIMIT_NOFILE, &most) == 0)
+		nofile = most;
 	if (options->mounts_n > 0) {
 		fs->mounts = calloc(options->mounts_n, sizeof(*fs->mounts));
 		if (!fs->mounts)

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,6 +126,44 @@ Test(jail, a_vcpu_has_one_ioctl_and_the_others_none)
 	cr_assert_eq(dies_of(JAIL_LOOP, runs_kvm, NULL, 0), SIGSYS);
 	cr_assert_eq(dies_of(JAIL_VCPU, maps, NULL, 0), SIGSYS);
 	cr_assert_eq(dies_of(JAIL_LOOP, maps, NULL, 0), 0);
+}
+
+/* The five sets of the calling thread, as in its status. */
+static void read_sets(unsigned long long sets[5])
+{
+	char line[128];
+	FILE *f = fopen("/proc/thread-self/status", "re");
+	int n = 0;
+
+	while (f && n < 5 && fgets(line, sizeof(line), f))
+		n += sscanf(line, "Cap%*3s: %llx", &sets[n]);
+	cr_assert_eq(n, 5);
+	fclose(f);
+}
+
+enum { INHERITABLE, PERMITTED, EFFECTIVE, BOUNDING, AMBIENT };
+
+Test(jail, capabilities_are_given_up_but_those_to_keep)
+{
+	unsigned long long before[5], after[5];
+
+	read_sets(before);
+	cr_assert_eq(jail_keep(VM_FS_CAPS, NULL), 0);
+	read_sets(after);
+	cr_assert_eq(VM_FS_CAPS, 0x800000db);
+	cr_assert_eq(after[PERMITTED], before[PERMITTED] & VM_FS_CAPS);
+	cr_assert_eq(after[EFFECTIVE], after[PERMITTED]);
+	cr_assert_eq(after[INHERITABLE] | after[AMBIENT], 0);
+	cr_assert_eq(mknod("/tmp/bulkhead-jail-null", S_IFCHR | 0600, 0x103), -1);
+	cr_assert_eq(errno, EPERM);
+
+	cr_assert_eq(jail_keep(0, NULL), 0);
+	read_sets(after);
+	cr_assert_eq(after[PERMITTED] | after[EFFECTIVE], 0);
+	/* Nothing comes back. */
+	cr_assert_eq(jail_keep(VM_FS_CAPS, NULL), 0);
+	read_sets(after);
+	cr_assert_eq(after[PERMITTED], 0);
 }
 
 Test(jail, the_callers_own_calls_can_be_added)
