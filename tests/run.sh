@@ -5,6 +5,7 @@
 # run.sh unit               the unit tests alone
 # run.sh system [PATTERN…]  system tests whose title holds a pattern (runner.py's options too)
 # run.sh host [PATTERN…]    those that want the disposable host (tests/host/), or that a pattern names
+# WALL=vm run.sh host [PATTERN…]    containers behind the VM wall, on the disposable host
 #
 # The last line is "N passed, N failed, N skipped". A stage that cannot run at all
 # counts as one failure, and the others still run. What this machine had to skip and the
@@ -121,7 +122,7 @@ host() {
 			esac
 		done
 	fi
-	runner -e host -e host-systemd "${units[@]}" "$@"
+	runner -e host -e host-systemd -e host-vm "${units[@]}" "$@"
 	local made_up
 	made_up=$(sed -n 's/^made up for: //p' "$tmp/out")
 	add 0 0 $((-${made_up:-0}))
@@ -153,7 +154,7 @@ host)
 	host "$@"
 	;;
 *)
-	sed -n '4,7s/^# //p' "$0"
+	sed -n '4,8s/^# //p' "$0"
 	exit 2
 	;;
 esac

@@ -185,8 +185,8 @@ class Container:
 class Case:
     """The world of one test: its own temporary directory, its worker's state root and cgroup."""
 
-    def __init__(self, env, tmp, root, binary, programs, token, cgroup):
-        self.env, self.tmp, self.root, self.binary = env, tmp, root, binary
+    def __init__(self, env, wall, tmp, root, binary, programs, token, cgroup):
+        self.env, self.wall, self.tmp, self.root, self.binary = env, wall, tmp, root, binary
         self.programs, self.token, self.cgroup_base = programs, token, cgroup
         self.cgroup_path = cgroup and "/" + os.path.relpath(cgroup, host.v2_tree())
         self.containers = []
@@ -250,7 +250,9 @@ class Case:
     # -- the runtime
 
     def command(self, *argv, options=()):
-        return [self.binary, "--root", self.root, *options, *(str(a) for a in argv)]
+        """The wall is chosen when a container is made; all other commands find it in the state."""
+        wall = ["--isolation=vm"] if self.wall == "vm" and argv and argv[0] in ("create", "run", "do") else []
+        return [self.binary, "--root", self.root, *wall, *options, *(str(a) for a in argv)]
 
     def runtime(self, *argv, options=(), timeout=20, out=None, err=None, stdin=None, input=None, env=None,
                 cwd=None, pass_fds=(), preexec=None):
@@ -380,6 +382,19 @@ def envs(*names):
     """
     def mark(function):
         function.envs = names
+        return function
+    return mark
+
+
+def wall(name, why=None):
+    """
+    'process': the test has no sense behind the VM wall, because of why. 'vm': it has none with the other. 'both':
+    it belongs to those that `make check` runs for either. Without this it is for either, and WALL=vm runs it.
+    """
+    if name not in ("process", "vm", "both") or (name == "process") != bool(why):
+        raise ValueError(f"wall {name}: {why}")
+    def mark(function):
+        function.wall, function.why = name, why
         return function
     return mark
 

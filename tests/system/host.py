@@ -125,6 +125,15 @@ def guest_kernel(name):
     return f"{home}/{name}/vmlinuz"
 
 
+def _virtual_machines():
+    """
+    The processor's help for a guest, seen in its flags: a paravirtual KVM interprets instructions instead, and its
+    /dev/kvm runs no kernel of a distribution.
+    """
+    flags = next((line.split() for line in linux.read("/proc/cpuinfo").splitlines() if line.startswith("flags")), [])
+    return _character_device("/dev/kvm") and ("svm" in flags or "vmx" in flags)
+
+
 def _whole_disk():
     """Does a disk stand behind /sys/block, as io.max takes one?"""
     return any(os.path.isdir(f"/sys/block/{line.split()[3]}")
@@ -173,6 +182,7 @@ FEATURES = {
     "pressure stall information": lambda: os.path.isdir("/proc/pressure"),
     "resctrl": lambda: os.path.exists("/sys/fs/resctrl/schemata"),
     "kvm": lambda: _character_device("/dev/kvm"),
+    "virtual machines": _virtual_machines,
     "dockerd": lambda: _program("dockerd") and _program("containerd") and _program("docker"),
     "docker-init": lambda: _program("docker-init") or os.path.exists("/usr/libexec/docker/docker-init"),
     "fuse device": lambda: _character_device("/dev/fuse"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environments host and host-systemd: tests that run on the disposable host of tests/host/, all in one boot each.
+"""The environments host, host-systemd and host-vm: tests that run on the disposable host of tests/host/, all in one boot each.
 
 The runner here writes a plan, boots, and starts itself there (runner.py --inside PLAN), where
 it prints one line of JSON per outcome. What this machine had to skip for want of a controller
@@ -22,7 +22,9 @@ import vm  # noqa: E402
 ENVS = {
     "host": {"kvm": True, "disk": "4G"},
     "host-systemd": {"systemd": True},
+    "host-vm": {"kvm": True, "disk": "4G"},
 }
+VM = "host-vm"  # here containers are made with --isolation=vm
 SMOKE = "lifecycle: "  # of these the tests that any cgroup tree could upset run in both
 PATIENCE = 10
 LIMIT = 1000  # seconds for one boot with all its tests
@@ -50,12 +52,17 @@ class Before:
         print(f"made up for: {self.made_up}")
 
 
-def choose(env, tests, before, is_asked):
+def choose(env, tests, before, is_asked, wall):
     """
     Tests with the tag, and a few of the others, to see that all is well there. On the plain host those that
-    were skipped here, too, and all that a pattern asks for by name.
+    were skipped here, too, and all that a pattern asks for by name. Behind the VM wall those of it and of both walls; with
+    WALL=vm all that a pattern asks for and that are not of processes alone.
     """
     def wanted(test):
+        if env == VM:
+            return test.wall in ("vm", "both") or (wall == "vm" and is_asked and test.fits("vm"))
+        if test.wall == "vm":
+            return False
         if any(e in ENVS for e in test.envs):
             return env in test.envs
         if is_asked:
@@ -66,6 +73,8 @@ def choose(env, tests, before, is_asked):
 
 def units_for(env, programs):
     """What talks to systemd runs where it is, the others on the plain host."""
+    if env == VM:
+        return []
     return [os.path.abspath(p) for p in programs if ("systemd" in os.path.basename(p)) == (env == "host-systemd")]
 
 
@@ -185,7 +194,7 @@ class Stage:
         self.reported.add(title.split(":")[0])
         if title in self.waiting:
             self.waiting.remove(title)
-        if title in self.before.titles:
+        if title in self.before.titles and self.env != VM:
             if outcome["verdict"] == SKIP:
                 return  # counted already
             self.before.took_place(title)

@@ -50,6 +50,10 @@ def mount(source, target, fstype=None, flags=0, data=None):
                        encode(data)), f"mount {source} on {target}")
 
 
+def bind(source, target):
+    mount(source, target, None, MS_BIND)
+
+
 def umount(target, flags=MNT_DETACH):
     _check(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
 

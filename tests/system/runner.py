@@ -36,6 +36,7 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE / "engines")]
 
 import census  # noqa: E402
+import guests  # noqa: E402
 import host  # noqa: E402
 import inhost  # noqa: E402
 import linux  # noqa: E402
@@ -43,6 +44,7 @@ from case import PATIENCE, Case, Skip  # noqa: E402
 from engine import ENGINES  # noqa: E402
 
 DEADLINE = 30
+WALL = os.environ.get("WALL") or "process"
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
 
 
@@ -56,6 +58,12 @@ class Test:
         self.deadline = getattr(function, "deadline", DEADLINE) * PATIENCE
         self.alone = getattr(function, "alone", False)
         self.engine = getattr(function, "engine", None)
+        self.wall = getattr(function, "wall", None)
+        if self.wall == "vm":
+            self.envs = (inhost.VM,)
+
+    def fits(self, wall):
+        return self.wall != ("process" if wall == "vm" else "vm")
 
 
 def discover(patterns):
@@ -105,6 +113,7 @@ class Worker:
         self.number, self.env, self.tests = number, env, tests
         self.binary, self.programs = binary, programs
         self.token = f"bht{os.getpid()}w{number}{env[0]}"
+        self.wall = "vm" if env == inhost.VM else WALL
         self.tmp = f"{tmp}/{env}{number}"
         self.root = f"{self.tmp}/state"
         self.pid = None
@@ -142,6 +151,8 @@ class Worker:
         linux.private_mounts()
         if self.env == "unified" and not host.is_unified():
             linux.mount("none", "/sys/fs/cgroup", "cgroup2")
+        if self.env == inhost.VM:
+            guests.install_kernel("stock")
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         os.makedirs(self.root, mode=0o711)
         tree = host.v2_tree()
@@ -235,10 +246,12 @@ class Worker:
             os.dup2(output.fileno(), 2)
             faulthandler.register(signal.SIGUSR1, file=sys.stderr)
             os.umask(0o022)
-            case = Case(self.env, tmp, self.root, self.binary, self.programs, self.token, self.cgroup)
+            case = Case(self.env, self.wall, tmp, self.root, self.binary, self.programs, self.token, self.cgroup)
             case.engine = engine
             fds = len(os.listdir("/proc/self/fd"))
             try:
+                if self.wall == "vm":
+                    case.need("virtual machines")
                 if test.engine:
                     case.need(ENGINES[test.engine].feature)
                 test.function(case, **test.arguments)
@@ -447,6 +460,8 @@ def main():
     if options.inside:
         return run_inside(json.loads(linux.read(options.inside)))
     tests = discover(options.pattern)
+    if WALL not in ("process", "vm"):
+        sys.exit(f"WALL={WALL}: it is process or vm")
     if options.list:
         for test in tests:
             print(test.title)
@@ -461,10 +476,10 @@ def main():
     report = Report(options.verbose)
     with Directory(binary) as place:
         for env in environments(options.env):
-            mine = [t for t in tests if env in t.envs or ("hybrid" in t.envs and host.is_unified())]
+            mine = [t for t in tests if t.fits(WALL) and (env in t.envs or ("hybrid" in t.envs and host.is_unified()))]
             run_here(env, mine, options.jobs, place.binary, place.programs, place.path, report)
-        for env in elsewhere:
-            mine = inhost.choose(env, tests, before, bool(options.pattern))
+        for env in elsewhere if WALL == "process" else [inhost.VM] if elsewhere else []:
+            mine = inhost.choose(env, tests, before, bool(options.pattern), WALL)
             inhost.Stage(env, mine, options, place, before, report).run()
     report.end()
     if before:
