@@ -71,8 +71,8 @@ static int open_tap(bool *ret_offload, struct error *err)
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
 		return error_set(err, errno, "set the header size of tap device %s", NS_TAP_NAME);
 
-	/* Without it the kernel finishes checksums before we see a frame. Large frames it cuts in either case. */
-	*ret_offload = ioctl(fd, TUNSETOFFLOAD, (unsigned long)TUN_F_CSUM) == 0;
+	/* Else the kernel finishes checksums and cuts segments to frames before we see them. */
+	*ret_offload = ioctl(fd, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) == 0;
 	if (!*ret_offload && ioctl(fd, TUNSETOFFLOAD, 0UL) < 0)
 		return error_set(err, errno, "set the offloads of tap device %s", NS_TAP_NAME);
 	return TAKE_FD(fd);

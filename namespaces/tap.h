@@ -25,7 +25,7 @@ struct ns_tap {
 	int fd;           /* IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, headers of 12 bytes, O_NONBLOCK, CLOEXEC; the caller's */
 	uint8_t mac[6];
 	uint16_t mtu;
-	bool has_offload; /* the tap hands out frames whose checksum is still to be done (TUN_F_CSUM) */
+	bool has_offload; /* it hands out frames that lack a checksum, and TCP segments of up to 64 KiB (TUN_F_*) */
 };
 
 /*

@@ -129,7 +129,7 @@ static struct virtio_device *make(struct driver *d, unsigned kind, int fd, struc
 	struct virtio_device *device = NULL;
 	struct virtio_console *console;
 	struct virtio_port port = { .in_fd = fd, .out_fd = fd };
-	struct vm_tap tap = { .fd = fd };
+	struct vm_tap tap = { .fd = fd, .has_offload = true };
 	struct vm_fs_options o = { .root_fd = -1, .proc_fd = -1 };
 
 	switch (kind % 5) {

@@ -3,8 +3,10 @@
  * net - a tap for the guest (virtio 1.2 §5.1)
  *
  * One pair of queues. The guest's frames go from its memory to the tap, header and all: the kernel copies
- * the header once and checks it (tun(4)). Towards the guest the tap delivers frames of at most the MTU, so
- * each fits a buffer of the driver's, and merging buffers is not needed.
+ * the header once and checks it (tun(4)). Towards the guest the kernel hands out whole TCP segments of up to 64 KiB, a
+ * frame each, which are spread over as many of the driver's buffers as they take (§5.1.6.4): one interrupt
+ * and one pass through the guest's stack for 44 frames. They go through a buffer of ours, because how many of the
+ * driver's are needed is known only once the frame has been read.
  */
 #include <errno.h>
 #include <linux/virtio_ids.h>
@@ -25,6 +27,7 @@ enum {
 	HEADER = sizeof(struct virtio_net_hdr_v1),
 	ETHERNET = 14,
 	MAX_FRAME = 65535 + ETHERNET,
+	RX_BATCH = 64, /* frames, before others have their turn */
 };
 
 struct net {
@@ -32,6 +35,8 @@ struct net {
 	struct virtio_ops ops; /* features depend on the tap */
 	struct virtio_net_config config;
 	int tap_fd;
+	size_t pending; /* bytes in frame that wait for buffers of the driver's; 0: none */
+	uint8_t frame[HEADER + MAX_FRAME];
 };
 
 static struct net *of(struct virtio_device *dev)
@@ -69,31 +74,75 @@ static int transmit(struct net *n)
 
 static void on_frame(void *arg, uint32_t events);
 
-static int receive(struct net *n)
+/*
+ * Gives the pending frame to the driver. 1: it is gone; 0: it waits for more buffers, and the driver will kick. One that
+ * can never fit is lost.
+ */
+static int deliver(struct net *n)
 {
-	static const uint8_t one_buffer[2] = { 1, 0 }; /* §5.1.6.4.1: num_buffers */
 	struct virtq *q = &n->device.queues[RX];
 	struct virtq_chain *c = &n->device.chain;
-	int r = 0;
+	bool is_merging = virtio_has_feature(&n->device, VIRTIO_NET_F_MRG_RXBUF);
+	unsigned most = is_merging ? q->size : 1, k = 0;
+	struct {
+		uint16_t head;
+		uint32_t bytes;
+	} used[ENTRIES];
+	uint8_t *count[2] = { NULL, NULL }; /* §5.1.6.4.1: num_buffers, known at the end */
+	size_t done = 0;
 
-	for (unsigned left = q->size; left > 0 && (r = virtq_pop(q, c)) > 0; left--) {
+	while (done < n->pending && k < most) {
+		int r = virtq_pop(q, c);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
 		if (c->in_bytes <= HEADER)
 			return -EPROTO;
-
-		ssize_t got = readv(n->tap_fd, c->iov + c->n_out, (int)c->n_in);
-
-		if (got <= HEADER) {
+		for (unsigned i = 0; k == 0 && i < 2; i++)
+			count[i] =
+				virtq_in_at(c, offsetof(struct virtio_net_hdr_v1, num_buffers) + i);
+		used[k].head = c->head;
+		used[k].bytes = (uint32_t)virtq_copy_in(c, 0, n->frame + done, n->pending - done);
+		done += used[k++].bytes;
+	}
+	if (done < n->pending) {
+		for (unsigned i = 0; i < k; i++)
 			virtq_unpop(q);
-			break;
+		if (k < most)
+			return 0;
+		n->pending = 0;
+		return 1;
+	}
+	*count[0] = (uint8_t)k;
+	*count[1] = (uint8_t)(k >> 8);
+	for (unsigned i = 0; i < k; i++)
+		virtq_put(q, used[i].head, used[i].bytes);
+	virtq_publish(q);
+	n->pending = 0;
+	return 1;
+}
+
+static int receive(struct net *n)
+{
+	struct virtq *q = &n->device.queues[RX];
+	int r = 1;
+
+	for (unsigned left = RX_BATCH; r > 0 && left > 0 && virtq_has(q); left--) {
+		if (n->pending == 0) {
+			ssize_t got = read(n->tap_fd, n->frame, sizeof(n->frame));
+
+			if (got <= HEADER)
+				break;
+			n->pending = (size_t)got;
 		}
-		virtq_copy_in(c, offsetof(struct virtio_net_hdr_v1, num_buffers), one_buffer,
-			      sizeof(one_buffer));
-		virtq_push(q, c->head, (uint32_t)got);
+		r = deliver(n);
 	}
 	virtio_notify(&n->device, RX);
 
-	/* Without a buffer, frames wait in the tap; the driver kicks when it has added some. */
-	if (r < 0 || !virtq_has(q))
+	/* Without buffers, frames wait in the tap; the driver kicks when it has added some. */
+	if (r <= 0 || !virtq_has(q))
 		virtio_loop_forget(n->device.loop, n->tap_fd);
 	else
 		(void)virtio_loop_watch(n->device.loop, n->tap_fd, EPOLLIN, on_frame, n);
@@ -160,7 +209,9 @@ int virtio_net_new(const struct vm_tap *tap, struct virtio_device **ret, struct 
 		n->ops.features |= 1ull << VIRTIO_NET_F_MTU;
 	if (tap->has_offload)
 		n->ops.features |= 1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM |
-				   1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6;
+				   1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |
+				   1ull << VIRTIO_NET_F_GUEST_TSO4 |
+				   1ull << VIRTIO_NET_F_GUEST_TSO6 | 1ull << VIRTIO_NET_F_MRG_RXBUF;
 
 	int r = virtio_device_init(&n->device, &n->ops, err);
 

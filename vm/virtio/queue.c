@@ -189,15 +189,25 @@ void virtq_unpop(struct virtq *q)
 	q->next_avail--;
 }
 
-void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+void virtq_put(struct virtq *q, uint16_t head, uint32_t written)
 {
 	volatile uint8_t *element = q->used + RING_AT + USED_ELEMENT * (q->next_used & (q->size - 1));
 
 	*(volatile uint32_t *)(volatile void *)element = head;
 	*(volatile uint32_t *)(volatile void *)(element + 4) = written;
 	q->next_used++;
+}
+
+void virtq_publish(struct virtq *q)
+{
 	__atomic_store_n((volatile uint16_t *)(volatile void *)(q->used + INDEX_AT), q->next_used,
 			 __ATOMIC_RELEASE);
+}
+
+void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+{
+	virtq_put(q, head, written);
+	virtq_publish(q);
 }
 
 bool virtq_wants_interrupt(struct virtq *q)
@@ -246,4 +256,16 @@ size_t virtq_copy_out(const struct virtq_chain *c, size_t offset, void *to, size
 size_t virtq_copy_in(const struct virtq_chain *c, size_t offset, const void *from, size_t n)
 {
 	return copy(c->iov + c->n_out, c->n_in, offset, (void *)(uintptr_t)from, n, false);
+}
+
+uint8_t *virtq_in_at(const struct virtq_chain *c, size_t offset)
+{
+	const struct iovec *iov = c->iov + c->n_out;
+
+	for (unsigned i = 0; i < c->n_in; i++) {
+		if (offset < iov[i].iov_len)
+			return (uint8_t *)iov[i].iov_base + offset;
+		offset -= iov[i].iov_len;
+	}
+	return NULL;
 }

@@ -57,9 +57,14 @@ bool virtq_has(struct virtq *q);
 void virtq_unpop(struct virtq *q);
 /* Gives a chain back, with how many bytes were written to it. */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+/* The same in two steps, for chains that the driver is to see all at once. */
+void virtq_put(struct virtq *q, uint16_t head, uint32_t written);
+void virtq_publish(struct virtq *q);
 /* Must the driver be interrupted for what was pushed since the last call? (§2.7.7) */
 bool virtq_wants_interrupt(struct virtq *q);
 
 /* Copies up to n bytes out of, or into, the segments from byte `offset` on. Returns how many. */
 size_t virtq_copy_out(const struct virtq_chain *c, size_t offset, void *to, size_t n);
 size_t virtq_copy_in(const struct virtq_chain *c, size_t offset, const void *from, size_t n);
+/* Where the device may write byte `offset`; NULL beyond the end. Valid after other chains were popped, too. */
+uint8_t *virtq_in_at(const struct virtq_chain *c, size_t offset);

@@ -104,8 +104,8 @@ int virtio_balloon_new(struct virtio_device **ret, struct error *err);
 
 /*
  * §5.1: a tap, opened with IFF_TAP|IFF_NO_PI|IFF_VNET_HDR and O_NONBLOCK, with TUNSETVNETHDRSZ 12. The device
- * owns it from success on. has_offload: the guest leaves checksums and TCP segmentation to the host, and
- * the caller has set TUNSETOFFLOAD to TUN_F_CSUM (no large frames towards the guest); else to 0.
+ * owns it from success on. has_offload: checksums and TCP segmentation are left to the other side in both directions, and
+ * the caller has set TUNSETOFFLOAD to TUN_F_CSUM|TUN_F_TSO4|TUN_F_TSO6; else to 0.
  */
 struct vm_tap {
 	int fd;
