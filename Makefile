@@ -85,7 +85,7 @@ srcs     = $(wildcard $1/*.c)
 objs     = $(patsubst %.c,$(B)/%.o,$(call srcs,$1))
 uses     = $(foreach u,$(USES_$1),$(if $(call srcs,$u),$(call lib,$u)))
 ROOMLIBS = $(foreach r,$(ROOMS),$(if $(call srcs,$r),$(call lib,$r)))
-HEADERS  = $(foreach r,$(ROOMS),$(wildcard $r/*.h))
+HEADERS  = $(foreach r,$(ROOMS) vm/agent,$(wildcard $r/*.h))
 
 all: $(B)/bulkhead $(B)/bulkhead-shared
 
@@ -94,14 +94,18 @@ $(call lib,$1): $(call objs,$1)
 	@mkdir -p $$(@D)
 	@rm -f $$@ && $(AR) rcs $$@ $$^
 TESTS_$1 = $(wildcard tests/unit/$1/*_test.c)
-$(B)/test-$(subst /,_,$1): $$(patsubst %.c,$(B)/%.o,$$(TESTS_$1)) $(filter-out $(B)/cli/main.o,$(call objs,$1)) $(call uses,$1)
+$(B)/test-$(subst /,_,$1): $$(patsubst %.c,$(B)/%.o,$$(TESTS_$1)) $(filter-out $(B)/cli/main.o $(B)/vm/agent/main.o,$(call objs,$1)) $(call uses,$1)
 	$$(call say,LINK)
 	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ -lcriterion -lcap $(LIBS)
 test-$(subst /,_,$1): $(B)/test-$(subst /,_,$1)
 	./$$< --short-filename
 endef
 $(foreach r,$(ROOMS),$(eval $(call room,$r)))
-UNIT_ROOMS = $(foreach r,$(ROOMS),$(if $(TESTS_$r),$r))
+
+# The first process of a guest: a program of its own, whose objects no other has.
+USES_vm/agent = vm/wire namespaces runtime/launch runtime/process cgroups spec spec/base
+$(eval $(call room,vm/agent))
+UNIT_ROOMS = $(foreach r,$(ROOMS) vm/agent,$(if $(TESTS_$r),$r))
 UNIT_TESTS = $(foreach r,$(UNIT_ROOMS),$(B)/test-$(subst /,_,$r))
 
 # Unit tests may use what product code may not (banned.h), and need no hardening.
@@ -144,6 +148,33 @@ $(B)/runtime/launch/stub/stub: runtime/launch/stub/stub.c runtime/launch/stub/st
 	$(Q)$(CC) -I. $(STUB_CF) -o $@ $<
 $(B)/runtime/launch/stub_image.o $(B)/musl/runtime/launch/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/launch/stub/stub"'
 $(B)/runtime/launch/stub_image.o $(B)/musl/runtime/launch/stub_image.o: $(B)/runtime/launch/stub/stub
+
+# The first process of a guest (vm/agent/), embedded as bytes too: static, with the rooms that apply plans on the host,
+# compiled once more for size. Without musl the static glibc does, where it is.
+A         = $(B)/agent
+AGENT_CF  = $(filter-out $(HARDEN) $(CFLAGS),$(ALL_CF)) -Os -fno-pie -fstack-protector-strong -fno-asynchronous-unwind-tables -DBULKHEAD_STATIC
+AGENTOBJS = $(foreach r,$(USES_vm/agent) vm/agent,$(patsubst %.c,$(A)/%.o,$(call srcs,$r)))
+AGENT_LD  = -static -no-pie -s -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack
+$(A)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,AGENT)
+	$(Q)$(CC) $(if $(HAS_MUSL),$(MUSL_CF)) $(AGENT_CF) -c -o $@ $<
+$(A)/runtime/launch/stub_image.o: ALL_CF += -DSTUB_FILE='"$(B)/runtime/launch/stub/stub"'
+$(A)/runtime/launch/stub_image.o: $(B)/runtime/launch/stub/stub
+$(A)/librooms.a: $(filter-out $(A)/vm/agent/%,$(AGENTOBJS))
+	@rm -f $@ && $(AR) rcs $@ $^
+$(B)/vm/agent/agent: $(filter $(A)/vm/agent/%,$(AGENTOBJS)) $(A)/librooms.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+ifdef HAS_MUSL
+	$(Q)$(CC) -nostdlib $(AGENT_LD) -o $@ $(MUSL_DIR)/crt1.o $(MUSL_DIR)/crti.o $^ \
+		-Wl,--start-group $(call archive,yajl_s) $(MUSL_DIR)/libc.a -lgcc -Wl,--end-group $(MUSL_DIR)/crtn.o
+else
+	$(Q)$(CC) $(AGENT_LD) -o $@ $^ $(LIBS)
+endif
+
+$(B)/vm/agent_image.o $(B)/musl/vm/agent_image.o: ALL_CF += -DAGENT_FILE='"$(B)/vm/agent/agent"'
+$(B)/vm/agent_image.o $(B)/musl/vm/agent_image.o: $(B)/vm/agent/agent
 
 $(B)/cli/version.o $(B)/musl/cli/version.o: ALL_CF += -DBULKHEAD_VERSION='"$(VERSION)"' -DBULKHEAD_COMMIT='"$(COMMIT)"'
 

@@ -39,6 +39,22 @@ static void on_opened(void *arg, unsigned port, bool is_open)
 	clients_reap(c);
 }
 
+/* The console closes the port, too; an agent that opens it late would take that for one still to be opened. */
+static void on_ended(void *arg, unsigned port)
+{
+	auto_buf struct buf b = BUF_INIT;
+	struct core *c = arg;
+
+	if (c->state < CORE_MAKING || !c->ports[port].process || channel_is_full(c, 64))
+		return;
+
+	size_t at = wire_begin(&b, WIRE_ENDED, 0);
+
+	wire_add_u32(&b, WIRE_T_PORT, port);
+	wire_end(&b, at);
+	channel_send(c, &b);
+}
+
 /* The next after the last one used: a guest that is late in closing one does not meet its next user. */
 static unsigned free_port(const struct core *c)
 {
@@ -58,7 +74,7 @@ static int attach(struct core *c, struct process *p, unsigned stream, int in_fd,
 {
 	unsigned port = free_port(c);
 	struct virtio_port config = {
-		.in_fd = in_fd, .out_fd = out_fd, .opened = on_opened, .arg = c
+		.in_fd = in_fd, .out_fd = out_fd, .opened = on_opened, .ended = on_ended, .arg = c
 	};
 
 	if (port == 0)

@@ -56,6 +56,13 @@ enum wire_type {
 	/* VMM → agent: once, the first of all. CONFIG, ID, STDIO, TIME, ENTROPY and what there is of FILTER, KEYRING, MOUNT, NET, … */
 	WIRE_CREATE = 16, /* replied to when everything is built and the program waits */
 
+	/*
+	 * VMM → agent, not replied to: PORT: the host's end of this stream's input is at its end, and all that came
+	 * before is in the guest's queue. The console says the same by closing the port, but a guest that opens it
+	 * late cannot tell one that was closed from one that is still to be opened.
+	 */
+	WIRE_ENDED,
+
 	/* command → VMM → agent */
 	WIRE_START = 32, /* replied to when the program runs: startContainer hooks first, then its execve() */
 	WIRE_EXEC,       /* PROCESS_JSON, FILTER, STDIO; descriptors beside it. REPLY: PROCESS, GUEST_PID, when the program runs */
@@ -99,6 +106,7 @@ enum wire_tag {
 	WIRE_T_RESOURCES,    /* text: a resources object */
 	WIRE_T_OOM,          /* struct wire_oom */
 	WIRE_T_MEMORY,       /* u64: bytes of the guest's memory */
+	WIRE_T_PORT,         /* u32 */
 	WIRE_T_DEBUG,        /* empty: the agent tells on its console what it does */
 };
 
