@@ -123,7 +123,15 @@ $(B)/tests/vm/guest: tests/vm/guest.c
 	@mkdir -p $(@D)
 	$(call say,GUEST)
 	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -Os -Wall -Wextra -Werror -static -s -o $@ $<
-vm-test: $(B)/tests/vm/boot $(B)/tests/vm/guest
+$(B)/tests/vm/session: $(B)/tests/vm/session.o $(call lib,vm/session) $(call lib,vm/wire) $(VM_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
+ECHO_AGENT = tests/vm/echo_agent.c vm/wire/wire.c $(patsubst %,spec/base/%.c,buf error arena)
+$(B)/tests/vm/echo_agent: $(ECHO_AGENT)
+	@mkdir -p $(@D)
+	$(call say,GUEST)
+	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -I. -Os -Wall -Wextra -Werror -static -s -o $@ $(ECHO_AGENT)
+vm-test: $(B)/tests/vm/boot $(B)/tests/vm/guest $(B)/tests/vm/session $(B)/tests/vm/echo_agent
 
 # The static binary's objects live beside the others, which unit tests and the shared binary use.
 M        = $(B)/musl

@@ -47,6 +47,17 @@ void core_break(struct core *c, const char *rule)
 	core_fail(c, &why);
 }
 
+static void trace(const struct core *c, const char *step)
+{
+	struct timespec t;
+
+	if (!c->config->machine->trace)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	c->config->machine->trace(c->config->machine->trace_arg, step,
+				  (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec);
+}
+
 static void tell(struct core *c, const struct error *err)
 {
 	if (c->is_told)
@@ -141,6 +152,7 @@ static void on_hello(struct core *c, const void *payload, size_t n)
 {
 	uint32_t version;
 
+	trace(c, "vm: agent's hello");
 	if (c->state != CORE_BOOTING)
 		core_break(c, "it says hello twice");
 	else if (wire_get_u32(payload, n, WIRE_T_VERSION, &version) < 0 || version != WIRE_VERSION)
@@ -154,6 +166,7 @@ static void on_created(struct core *c, const void *payload, size_t n)
 	struct error err = ERROR_INIT;
 
 	core_wait_for(c, 0);
+	trace(c, "vm: container made");
 	c->processes[0].state = PROCESS_LIVE;
 	if (wire_reply_error(payload, n, &err) < 0) {
 		clean_error(&err);
@@ -219,6 +232,7 @@ static void on_started(struct core *c, const void *payload, size_t n)
 
 	if (c->state != CORE_STARTING)
 		return; /* it has ended meanwhile */
+	trace(c, "vm: program started");
 	if (wire_reply_error(payload, n, &err) < 0) {
 		clean_error(&err);
 		error_send(c->status_fd, &err);
@@ -255,6 +269,7 @@ static void on_exited(struct core *c, const void *payload, size_t n)
 				   "the container's first process ended before its program ran");
 			error_send(c->status_fd, &err);
 		}
+		trace(c, "vm: program exited");
 		c->status = (int)status;
 		c->state = CORE_DRAINING;
 	}

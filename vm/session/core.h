@@ -28,7 +28,7 @@ enum {
 	CORE_READ = 64 << 10, /* bytes per turn of the loop */
 	CORE_KEEP = 64 << 10, /* a buffer beyond it is given back when it is empty */
 	CORE_DRAIN_MS = 5000,
-	CORE_DEFAULT_MS = 60000,
+	CORE_DEFAULT_MS = 120000,
 };
 
 /* What the machine does for the core. */

@@ -65,7 +65,7 @@ struct vm_session_config {
 	void (*oom)(void *arg, uint64_t kills, uint64_t limit, uint64_t peak);
 	void *arg;
 
-	int boot_ms, create_ms; /* 0: 60 s */
+	int boot_ms, create_ms; /* 0: 120 s */
 	bool debug;
 };
 

@@ -188,6 +188,19 @@ Test(vm_core, what_a_guest_forgets_to_close_is_waited_for_only_so_long)
 	cr_assert_eq(w.core.state, CORE_ENDED);
 }
 
+Test(vm_core, an_end_of_input_is_told_with_its_port)
+{
+	uint32_t port;
+
+	until_started(&w);
+	w.ports[2].ended(w.ports[2].arg, 2);
+	cr_assert(agent_hears(&w));
+	cr_assert_eq(w.h.type, WIRE_ENDED);
+	cr_assert_eq(w.h.id, 0);
+	cr_assert_eq(wire_get_u32(w.payload, w.h.size, WIRE_T_PORT, &port), 0);
+	cr_assert_eq(port, 2);
+}
+
 /* ---- the enemy ---- */
 
 static void expect_broken(const char *rule)
@@ -322,5 +335,5 @@ Test(vm_core, a_guest_that_is_not_up_in_time_is_given_up)
 	world_turn(&w);
 	cr_assert(w.core.has_failed);
 	cr_assert_eq(w.core.failure.code, ETIMEDOUT);
-	cr_assert_str_eq(w.core.failure.text, "the guest was not up within 60 s");
+	cr_assert_str_eq(w.core.failure.text, "the guest was not up within 120 s");
 }
