@@ -109,7 +109,7 @@ static int find(struct netlink *nl, struct search *s, int timeout_ms, struct err
 			  s->mac[0], s->mac[1], s->mac[2], s->mac[3], s->mac[4], s->mac[5]);
 }
 
-/* Name and MTU while it is down. The kernel is to make no address of its own: the container's are all it has. */
+/* Name and MTU while it is down. The kernel makes no address of its own when the container's are all it has. */
 static int shape(struct target *t, const struct netconf *conf, const char *old_name,
 		 struct error *err)
 {
@@ -131,6 +131,8 @@ static int shape(struct target *t, const struct netconf *conf, const char *old_n
 				 "name network interface %s of the guest %s, with an MTU of %u",
 				 old_name, conf->name, conf->mtu);
 
+	if (conf->flags & NETCONF_LINK_LOCAL)
+		return 0;
 	info = netlink_begin(&req, RTM_NEWLINK, 0, sizeof(*info));
 	info->ifi_index = t->index;
 

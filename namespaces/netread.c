@@ -35,7 +35,7 @@ static int32_t devconf(const struct netlink_attr *conf, unsigned i)
 	return value;
 }
 
-/* IFLA_AF_SPEC: { AF_INET6: { IFLA_INET6_CONF: int[] } } */
+/* IFLA_AF_SPEC: { AF_INET6: { IFLA_INET6_CONF: int[], IFLA_INET6_ADDR_GEN_MODE: u8 } } */
 static uint32_t ipv6_flags(const struct netlink_attr *spec)
 {
 	struct netlink_attrs families = netlink_nested(spec);
@@ -48,12 +48,17 @@ static uint32_t ipv6_flags(const struct netlink_attr *spec)
 
 		struct netlink_attrs attrs = netlink_nested(&family);
 
-		while (netlink_next(&attrs, &attr))
-			if (attr.type == IFLA_INET6_CONF)
-				flags = (devconf(&attr, DEVCONF_ACCEPT_RA) == 0 ? NETCONF_NO_RA
-										: 0) |
-					(devconf(&attr, DEVCONF_DISABLE_IPV6) != 0 ? NETCONF_NO_IPV6
-										   : 0);
+		flags = 0;
+		while (netlink_next(&attrs, &attr)) {
+			if (attr.type == IFLA_INET6_CONF && devconf(&attr, DEVCONF_ACCEPT_RA) == 0)
+				flags |= NETCONF_NO_RA;
+			if (attr.type == IFLA_INET6_CONF &&
+			    devconf(&attr, DEVCONF_DISABLE_IPV6) != 0)
+				flags |= NETCONF_NO_IPV6;
+			if (attr.type == IFLA_INET6_ADDR_GEN_MODE && attr.n == 1 &&
+			    *(const uint8_t *)attr.bytes != IN6_ADDR_GEN_MODE_NONE)
+				flags |= NETCONF_LINK_LOCAL;
+		}
 	}
 	return flags;
 }
@@ -162,6 +167,7 @@ struct reader {
 	int index;
 	struct buf *out;
 	uint32_t n;
+	bool has_link_local;
 };
 
 static int add(struct reader *reader, const void *part, size_t n)
@@ -217,6 +223,7 @@ static int on_address(void *arg, const struct nlmsghdr *head)
 	memcpy(a.local, has_local ? local : a.peer, sizeof(a.local));
 	if (memcmp(a.local, a.peer, sizeof(a.local)) == 0)
 		memset(a.peer, 0, sizeof(a.peer));
+	reader->has_link_local |= a.family == AF_INET6 && a.scope == RT_SCOPE_LINK;
 	return add(reader, &a, sizeof(a));
 }
 
@@ -396,39 +403,43 @@ static int list(struct netlink *nl, struct reader *reader, uint16_t type, uint8_
 	return r;
 }
 
-static int both(struct netlink *nl, const struct ns_link *link, struct buf *out, uint16_t type,
-		size_t body, netlink_fn *fn, uint32_t *ret_n)
+static int both(struct netlink *nl, struct reader *reader, uint16_t type, size_t body,
+		netlink_fn *fn)
 {
-	struct reader reader = { .index = link->index, .out = out };
-	int r = list(nl, &reader, type, AF_INET, body, fn);
+	reader->n = 0;
+
+	int r = list(nl, reader, type, AF_INET, body, fn);
 
 	if (r == 0)
-		r = list(nl, &reader, type, AF_INET6, body, fn);
+		r = list(nl, reader, type, AF_INET6, body, fn);
 	/* A kernel without IPv6 has no such table. */
-	if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
-		r = 0;
-	*ret_n = reader.n;
-	return r;
+	return r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
 }
 
 int ns_net_read(struct netlink *nl, const struct ns_link *link, struct buf *out, struct error *err)
 {
 	struct netconf head = link->head;
+	struct reader reader = { .index = link->index, .out = out };
 	size_t at = out->len;
 	int r;
 
 	buf_add(out, &head, sizeof(head));
-	r = both(nl, link, out, RTM_GETADDR, sizeof(struct ifaddrmsg), on_address,
-		 &head.n_addresses);
+	r = both(nl, &reader, RTM_GETADDR, sizeof(struct ifaddrmsg), on_address);
 	if (r < 0)
 		return error_set(err, -r, "list the addresses of network interface %s", head.name);
-	r = both(nl, link, out, RTM_GETROUTE, sizeof(struct rtmsg), on_route, &head.n_routes);
+	head.n_addresses = reader.n;
+	r = both(nl, &reader, RTM_GETROUTE, sizeof(struct rtmsg), on_route);
 	if (r < 0)
 		return error_set(err, -r, "list the routes of network interface %s", head.name);
-	r = both(nl, link, out, RTM_GETNEIGH, sizeof(struct ndmsg), on_neighbour,
-		 &head.n_neighbours);
+	head.n_routes = reader.n;
+	r = both(nl, &reader, RTM_GETNEIGH, sizeof(struct ndmsg), on_neighbour);
 	if (r < 0)
 		return error_set(err, -r, "list the neighbours of network interface %s", head.name);
+	head.n_neighbours = reader.n;
+
+	/* It comes when there is a carrier, a moment after the interface is up. */
+	if (reader.has_link_local || head.flags & NETCONF_NO_IPV6)
+		head.flags &= ~(uint32_t)NETCONF_LINK_LOCAL;
 	memcpy(out->data + at, &head, sizeof(head));
 	return 0;
 }

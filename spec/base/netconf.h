@@ -22,6 +22,7 @@ enum { NETCONF_MOST = 1024 }; /* of addresses, routes and neighbours each */
 enum netconf_flag {
 	NETCONF_NO_RA = 1 << 0,   /* router advertisements are not listened to */
 	NETCONF_NO_IPV6 = 1 << 1, /* the interface has IPv6 disabled */
+	NETCONF_LINK_LOCAL = 1 << 2, /* the kernel is about to make its link-local address, which is not among the addresses yet */
 };
 
 struct netconf {

@@ -314,6 +314,11 @@ Test(ns_tap, everything_of_the_interface_is_taken_over)
 	has(ip_text("addr show eth0"), "inet 10.1.1.1 peer 10.1.1.2/32");
 	has(ip_text("addr show eth0"), "inet6 fd00:9::7/64");
 	has(ip_text("addr show lo"), "127.0.0.1/8");
+	/* Whether eth0 had it by then, or only soon. */
+	for (int i = 0; i < 100 && !strstr(ip_text("addr show eth0"), "inet6 fe80::ff:fe00:7/64");
+	     i++)
+		usleep(50000);
+	has(ip_text("addr show eth0"), "inet6 fe80::ff:fe00:7/64");
 	has(ip_text("route"), "default via 10.9.8.1 dev eth0");
 	has(ip_text("route"), "10.9.8.0/24 dev eth0 proto kernel scope link src 10.9.8.7");
 	has(ip_text("route"), "10.20.0.0/16 via 10.9.8.2 dev eth0 src 10.9.8.7 metric 50 mtu 1300");
@@ -322,6 +327,23 @@ Test(ns_tap, everything_of_the_interface_is_taken_over)
 	has(ip_text("route"), "10.50.0.0/16 via inet6 fd00:9::2 dev eth0");
 	has(ip_text("-6 route"), "default via fd00:9::1 dev eth0");
 	has(ip_text("neigh show nud permanent"), "10.9.8.50 dev eth0 lladdr 02:00:00:00:00:50");
+	stop_guest(&p);
+}
+
+Test(ns_tap, without_ipv6_and_advertisements_the_guest_has_none)
+{
+	struct pump p;
+
+	configure("1500");
+	if (access("/proc/sys/net/ipv6", F_OK) < 0)
+		cr_skip_test("needs IPv6");
+	cr_assert_eq(system("echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6"), 0);
+	cr_assert_eq(system("echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra"), 0);
+	start_guest(&p);
+	cr_expect_eq(system("grep -qx 1 /proc/sys/net/ipv6/conf/eth0/disable_ipv6"), 0);
+	cr_expect_eq(system("grep -qx 0 /proc/sys/net/ipv6/conf/eth0/accept_ra"), 0);
+	cr_expect(!strstr(ip_text("addr show eth0"), "inet6"));
+	has(ip_text("addr show eth0"), "inet 10.9.8.7/24");
 	stop_guest(&p);
 }
 
