@@ -50,7 +50,7 @@ mapfile -t product < <(product_files)
 [ ${#product[@]} -gt 0 ] || { echo "no product files: lint has nothing to say"; exit 1; }
 
 # Rooms whose work has several parts: a public header for each.
-further_headers=' overlay/sandbox.h overlay/changes.h spec/image.h namespaces/tap.h vm/session/client.h vm/wire/wire_net.h
+further_headers=' overlay/sandbox.h overlay/changes.h spec/image.h namespaces/tap.h vm/session/client.h vm/wire/wire_net.h vm/agent_image.h
 	runtime/launch/stages.h runtime/launch/hooks.h runtime/launch/diagnose.h runtime/launch/stdio.h runtime/launch/stub/stub.h '
 
 # Includes go down the table of uses, never sideways or up; of another room only its public header.

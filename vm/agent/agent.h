@@ -33,7 +33,7 @@
 
 enum { AGENT_BUFFER = 32768 };
 
-/* ---- waiting (main.c) ---- */
+/* ---- waiting (polls.c) ---- */
 
 struct polls {
 	struct pollfd *v;
@@ -222,6 +222,8 @@ int container_create(struct agent *a, const void *payload, size_t n, struct erro
 void container_child(struct launch *l, void *data);
 void container_watch(struct agent *a);
 void container_turn(struct agent *a);
+/* What the host does not know of yet. */
+void container_tell_oom(struct agent *a);
 /* The facts of a process whose descriptors are the null device unless it is given others. */
 extern const struct stdio_facts agent_stdio;
 

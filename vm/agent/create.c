@@ -295,14 +295,21 @@ static uint64_t number(int cgroup_fd, const char *file)
 
 void container_turn(struct agent *a)
 {
-	struct container *c = &a->container;
 	char text[512];
-	uint64_t kills = 0;
 
-	if (!polls_events(&a->polls, c->at_memory))
+	if (!polls_events(&a->polls, a->container.at_memory))
 		return;
 	/* Reading arms the next notification. */
-	if (pread(c->memory_events, text, sizeof(text), 0) < 0 || cg_oom_kills(c->cgroup_fd, &kills, NULL) < 0 ||
+	if (pread(a->container.memory_events, text, sizeof(text), 0) >= 0)
+		container_tell_oom(a);
+}
+
+void container_tell_oom(struct agent *a)
+{
+	struct container *c = &a->container;
+	uint64_t kills = 0;
+
+	if (c->cgroup_fd < 0 || cg_oom_kills(c->cgroup_fd, &kills, NULL) < 0 ||
 	    kills == c->oom_kills)
 		return;
 	c->oom_kills = kills;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,17 +149,43 @@ static uint32_t pid_inside(pid_t pid)
 	return last ? (uint32_t)strtoul(last, NULL, 10) : 0;
 }
 
+/* Where init is now: a container that manages its own cgroup has moved it to a leaf below the one we made. */
+static int cgroup_of_init(struct container *c, struct error *err)
+{
+	char path[PATH_MAX];
+	int r = cg_path_of_pid(c->launch.pid, path, sizeof(path), err);
+
+	return r == 0 ? cg_open(&c->host, path, err) : r;
+}
+
+static int clone_child(struct exec *x, struct error *err)
+{
+	struct container *c = &x->a->container;
+	struct error cause = ERROR_INIT;
+
+	x->launch.cgroup_fd = c->cgroup_fd;
+
+	int r = launch_clone(&x->launch, child, x, &cause);
+
+	if (r == -EBUSY) { /* cgroup-v2.rst, "no internal processes" */
+		x->launch.cgroup_fd = cgroup_of_init(c, err);
+		return x->launch.cgroup_fd < 0 ? x->launch.cgroup_fd : launch_clone(&x->launch, child, x, err);
+	}
+	if (r < 0)
+		*err = cause;
+	return r;
+}
+
 static int launch_it(struct exec *x, uint32_t *ret_pid, struct error *err)
 {
 	struct container *c = &x->a->container;
 	struct launch *l = &x->launch;
 	int r = ns_exec_parent(c->launch.pidfd, c->kinds, err);
 
-	l->cgroup_fd = c->cgroup_fd;
 	if (r == 0)
 		r = launch_prepare(l, err);
 	if (r == 0)
-		r = launch_clone(l, child, x, err);
+		r = clone_child(x, err);
 	if (r < 0)
 		return r;
 	process_close_child_fds(x->job->process);

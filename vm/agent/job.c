@@ -146,8 +146,11 @@ static void finish(struct agent *a, struct job *j)
 
 	buf_add(&a->out, j->reply.data, j->reply.len);
 	channel_send(a, at);
-	if (a->container.start_id == j->id)
+	if (a->container.start_id == j->id) {
 		a->container.start_id = 0;
+		/* A stub whose execve() failed has been looked at: it may go. */
+		close(TAKE_FD(a->container.launch.gate_fd));
+	}
 	if (j->process && is_error)
 		process_free(a, j->process);
 	else if (j->process)

@@ -114,6 +114,8 @@ static void tell_exit(struct agent *a, struct process *p)
 {
 	for (int i = 0; i < PROCESS_STREAMS; i++)
 		stream_end(&p->streams[i]);
+	/* The cause before the effect. */
+	container_tell_oom(a);
 
 	size_t at = channel_begin(a, WIRE_EXITED, 0);
 

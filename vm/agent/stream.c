@@ -129,7 +129,8 @@ void stream_watch(struct stream *s, struct polls *p)
 		short events = (short)((has_room(&s->in) && (s->fd >= 0 || s->is_terminal) ? POLLIN : 0) |
 				       (has_bytes(&s->out) ? POLLOUT : 0));
 
-		if (events || s->fd >= 0)
+		/* POLLHUP comes unasked: wanted where it says that nobody listens, else it would come for ever. */
+		if (events || (s->out.bytes && !s->out.has_ended && s->fd >= 0))
 			s->at_port = polls_add(p, s->port_fd, events);
 	}
 
@@ -189,11 +190,15 @@ static void move_in(struct stream *s)
 			if (s->fd < 0)
 				return; /* the terminal does not exist yet */
 			r = empty(&s->in, s->fd);
-			if (r < 0) { /* the program reads no more */
+			if (r < 0) { /* the program reads no more: who writes is to know */
 				s->in.from = s->in.to = 0;
 				s->in.has_ended = true;
-				if (!s->is_terminal)
+				if (!s->is_terminal) {
 					close_fd(&s->fd);
+					close_fd(&s->port_fd);
+					s->is_finished = true;
+				}
+				return;
 			}
 			if (has_bytes(&s->in))
 				return;
