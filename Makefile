@@ -4,6 +4,7 @@
 #   make quickstart   from a fresh Debian to a running container
 #   make check        lint, unit and system tests; installs what they need
 #   make host-kernel  a small kernel for the disposable host (tests/host/); optional
+#   make fuzz         each fuzz target for FUZZ_SECONDS (120), with clang; FUZZ=… names some of them
 #   make bench        the table of speed and size
 #   make install      DESTDIR and PREFIX as usual
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
@@ -133,6 +134,45 @@ $(B)/tests/vm/echo_agent: $(ECHO_AGENT)
 	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -I. -Os -Wall -Wextra -Werror -static -s -o $@ $(ECHO_AGENT)
 vm-test: $(B)/tests/vm/boot $(B)/tests/vm/guest $(B)/tests/vm/session $(B)/tests/vm/echo_agent
 
+# Fuzz targets (tests/fuzz/): `make fuzz` with clang's libFuzzer, `make fuzz-replay` what that has found, without.
+FUZZ         ?= queue console rng fs net balloon fuse wire json spec
+FUZZ_SECONDS ?= 120
+FUZZ_ROOMS    = vm/wire vm/virtio vm/fs spec spec/base
+FUZZ_device_rng = 0
+FUZZ_device_balloon = 1
+FUZZ_device_net = 2
+FUZZ_device_console = 3
+FUZZ_device_fs = 4
+CLANG        ?= clang
+fuzz_main     = $(if $(FUZZ_device_$1),virtio,$1)
+FUZZ_CF       = -std=gnu11 -D_GNU_SOURCE -I. -g -O1 -fno-omit-frame-pointer -MMD -MP
+FUZZ_SAN      = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+# $1: fuzz or replay, $2: compiler, $3: flags to compile, $4: flags to link, $5: further objects
+define fuzzer
+$(B)/$1/obj/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$2 $(FUZZ_CF) $3 -c -o $$@ $$<
+$(B)/$1/rooms.a: $(foreach r,$(FUZZ_ROOMS),$(patsubst %.c,$(B)/$1/obj/%.o,$(call srcs,$r)))
+	@rm -f $$@ && $(AR) rcs $$@ $$^
+$(foreach t,$(FUZZ),$(call fuzzer_target,$1,$2,$3,$4,$5,$t))
+endef
+define fuzzer_target
+$(B)/$1/$6: tests/fuzz/$(call fuzz_main,$6)_fuzz.c $5 $(B)/$1/rooms.a
+	$$(call say,FUZZ)
+	$$(Q)$2 $(FUZZ_CF) $3 $4 $(FUZZ_device_$6:%=-DFUZZ_DEVICE=%) -o $$@ $$(filter-out %.h,$$^) $(LIBS)
+
+endef
+$(eval $(call fuzzer,fuzz,$(CLANG),-fsanitize=fuzzer-no-link $(FUZZ_SAN),-fsanitize=fuzzer,))
+$(eval $(call fuzzer,replay,$(CC),$(FUZZ_SAN),,$(B)/replay/obj/tests/fuzz/replay.o))
+fuzz-targets: $(FUZZ:%=$(B)/fuzz/%)
+replay-targets: $(FUZZ:%=$(B)/replay/%)
+fuzz:
+	@tests/fuzz/run.sh fuzz $(B) $(FUZZ_SECONDS) $(FUZZ)
+fuzz-replay:
+	@tests/fuzz/run.sh replay $(B) 0 $(FUZZ)
+
 # The static binary's objects live beside the others, which unit tests and the shared binary use.
 M        = $(B)/musl
 $(M)/%.o: %.c
@@ -245,5 +285,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: vm-test all deps check check-deps host-kernel unit lint quickstart bench install clean
+.PHONY: fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-deps host-kernel unit lint quickstart bench install clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

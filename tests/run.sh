@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh                    what `make check` runs: build, lint, unit tests, system tests, tests on the disposable host
+# run.sh                    what `make check` runs: build, lint, fuzz corpora, unit tests, system tests, tests on the disposable host
 # run.sh unit               the unit tests alone
 # run.sh system [PATTERN…]  system tests whose title holds a pattern (runner.py's options too)
 # run.sh host [PATTERN…]    those that want the disposable host (tests/host/), or that a pattern names
@@ -140,6 +140,7 @@ case ${1-} in
 "")
 	whole build $MAKE -j"$(nproc)" all
 	whole lint $MAKE lint
+	whole "fuzz corpora" $MAKE fuzz-replay
 	unit
 	system
 	host

@@ -3,11 +3,7 @@
  * A guest's requests made of any bytes: answered or refused within the reply's room; never a crash, a
  * touch of the canary beside the served tree, or more held than the options allow.
  *
- *	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -I. -fsanitize=fuzzer,address,undefined \
- *		tests/fuzz/fuse_fuzz.c $(find vm/fs -name '*.c') spec/base/error.c -o fuse_fuzz
- *	./fuse_fuzz -max_len=1024 $PWD/corpus $PWD/tests/data/fuzz/fuse
- *
- * As root, since it mounts a tmpfs for itself; with whole paths, since the server changes the working directory.
+ * As root, since it mounts a tmpfs for itself.
  *
  * An input is a row of records: operation, node, file handle, how the memory is cut, two bytes of
  * length, arguments. Node and handle are numbers of those that replies named before, so that most requests

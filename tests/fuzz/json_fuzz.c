@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Feeds bytes to json_parse() and holds it to its promises about what it takes.
- *
- *	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -I. -fsanitize=fuzzer,address,undefined \
- *		tests/fuzz/json_fuzz.c spec/base/{json,json_parse,json_write,parse,arena,buf,error}.c \
- *		-l:libyajl_s.a -o json_fuzz
- *	./json_fuzz -max_len=4096 corpus/
  */
 #include <stddef.h>
 #include <stdint.h>

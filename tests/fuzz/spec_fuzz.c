@@ -2,8 +2,6 @@
 /*
  * Any bytes as config.json, as an exec file, an update file and an image's config: taken, or
  * refused with a sentence; never a crash, a hang or a read beyond the input.
- *
- * With clang: -fsanitize=fuzzer,address,undefined; corpus: tests/data.
  */
 #include <stdint.h>
 #include <stdlib.h>

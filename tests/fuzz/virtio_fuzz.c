@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hostile driver: bytes choose a device, fill the guest's memory, and write to registers and rings.
- *
- *	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -I. -fsanitize=fuzzer,address,undefined tests/fuzz/virtio_fuzz.c \
- *		$(ls vm/virtio/?*.c vm/fs/?*.c) spec/base/{error,buf,arena}.c -o virtio_fuzz
- *	./virtio_fuzz -max_len=4096 -artifact_prefix=$PWD/ $PWD/corpus (one device changes the working directory)
+ * A hostile driver: bytes choose a device, fill the guest's memory, and write to registers and rings. A target of
+ * `make fuzz` has one device (FUZZ_DEVICE); otherwise the first byte says which.
  *
  * What it holds the devices to: they return, they touch nothing outside of the guest's memory (it ends at a page
  * that nobody may access), and a device that was reset works again. The unit test hostile_test.c runs it, too.
@@ -168,9 +165,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { .data = data, .left = size };
 	struct vm_fs *fs = NULL;
+	unsigned kind = (unsigned)take(&in, 1);
 	struct driver d;
 	int pair[2];
-	unsigned kind = (unsigned)take(&in, 1);
+
+#ifdef FUZZ_DEVICE
+	kind = FUZZ_DEVICE;
+#endif
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return 0;

@@ -1,35 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fuzzer's finds, and random requests, in every run of the tests. */
+/* Random requests, in every run of the tests; `make fuzz-replay` has the fuzzer's finds. */
 #include <criterion/criterion.h>
 
 #include "tests/fuzz/fuse_fuzz.c"
-
-#define CORPUS "tests/data/fuzz/fuse"
-
-Test(vm_fs_fuzz, what_the_fuzzer_kept_is_answered, .timeout = 60)
-{
-	static uint8_t data[4096];
-	int dir_fd = open(CORPUS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-	unsigned n = 0;
-
-	if (geteuid() != 0)
-		cr_skip_test("mounting needs root");
-	cr_assert(dir != NULL, "no " CORPUS " below the working directory");
-	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-		if (e->d_name[0] == '.')
-			continue;
-		int fd = openat(dir_fd, e->d_name, O_RDONLY | O_CLOEXEC);
-		ssize_t len = read(fd, data, sizeof(data));
-
-		close(fd);
-		cr_assert(len > 0);
-		LLVMFuzzerTestOneInput(data, (size_t)len);
-		n++;
-	}
-	closedir(dir);
-	cr_assert_geq(n, 12);
-}
 
 Test(vm_fs_fuzz, random_requests_are_answered, .timeout = 120)
 {
