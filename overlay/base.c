@@ -202,28 +202,29 @@ static int refuse_digest(const struct manifest_layer *ml, const char *hex, struc
 static int take_packed(const struct bringer *b, const struct manifest_layer *ml, const struct blob *from,
 		       const char *expected, struct image_layer *ret, struct error *err)
 {
-	auto_close int to = layout_begin_blob(b->target, err);
+	auto_blob struct layout_blob to = LAYOUT_BLOB_INIT;
 	struct sha256 sha;
-	int r = to < 0 ? to : 0;
+	int r = layout_begin_blob(b->target, &to, err);
 
 	sha256_begin(b->libs, &sha);
 	if (r == 0)
-		r = copy_blob(b, from, to, &sha, err);
+		r = copy_blob(b, from, to.fd, &sha, err);
 	if (r < 0)
 		return r;
 	sha256_end_hex(b->libs, &sha, ret->blob);
 	if (strcmp(ret->blob, expected) != 0)
 		return refuse_digest(ml, ret->blob, err);
 	ret->size = from->size;
-	return layout_end_blob(b->target, to, ret->blob, err);
+	return layout_end_blob(b->target, &to, ret->blob, err);
 }
 
-static int finish_pack(const struct bringer *b, struct pack *p, struct image_layer *ret, struct error *err)
+static int finish_pack(const struct bringer *b, struct pack *p, const struct layout_blob *to, struct image_layer *ret,
+		       struct error *err)
 {
 	int r = pack_end(p, err);
 
 	if (r == 0)
-		r = layout_end_blob(b->target, p->fd, p->blob_hex, err);
+		r = layout_end_blob(b->target, to, p->blob_hex, err);
 	if (r < 0)
 		return r;
 	memcpy(ret->blob, p->blob_hex, sizeof(ret->blob));
@@ -238,9 +239,12 @@ static int take_plain(const struct bringer *b, const struct manifest_layer *ml, 
 		      struct image_layer *ret, struct error *err)
 {
 	auto_free char *block = malloc(COPY_BYTES);
-	auto_close int to = layout_begin_blob(b->target, err);
+	auto_blob struct layout_blob to = LAYOUT_BLOB_INIT;
 	auto_pack struct pack p = { .fd = -1 };
-	int r = to < 0 ? to : pack_begin(&p, b->libs, to, "a blob", b->o->compression, b->o->level, err);
+	int r = layout_begin_blob(b->target, &to, err);
+
+	if (r == 0)
+		r = pack_begin(&p, b->libs, to.fd, "a blob", b->o->compression, b->o->level, err);
 
 	if (!block)
 		oom_die();
@@ -257,7 +261,7 @@ static int take_plain(const struct bringer *b, const struct manifest_layer *ml, 
 	if (r == 0 && strcmp(p.diff_hex, ml->diff) != 0)
 		r = refuse_digest(ml, p.diff_hex, err);
 	if (r == 0)
-		r = layout_end_blob(b->target, to, p.blob_hex, err);
+		r = layout_end_blob(b->target, &to, p.blob_hex, err);
 	if (r < 0)
 		return r;
 	memcpy(ret->blob, p.blob_hex, sizeof(ret->blob));
@@ -348,13 +352,15 @@ static int from_tree(const struct bringer *b, const struct ovl_lower *lower, str
 	struct layer_stats stats;
 	auto_pack struct pack p = { .fd = -1 };
 	auto_close int tree = open_tree_of(b, lower, &o.omit_root, err);
-	auto_close int to = tree < 0 ? tree : layout_begin_blob(b->target, err);
+	auto_blob struct layout_blob to = LAYOUT_BLOB_INIT;
 	struct walk w = { .upper_fd = tree, .lower_fd = -1, .view_fd = tree };
-	int r = to < 0 ? to : pack_begin(&p, b->libs, to, "a blob", b->o->compression, b->o->level, err);
+	int r = tree < 0 ? tree : layout_begin_blob(b->target, &to, err);
 
 	if (r == 0)
+		r = pack_begin(&p, b->libs, to.fd, "a blob", b->o->compression, b->o->level, err);
+	if (r == 0)
 		r = layer_archive(&w, &p, &o, &stats, err);
-	return r < 0 ? r : finish_pack(b, &p, ret, err);
+	return r < 0 ? r : finish_pack(b, &p, &to, ret, err);
 }
 
 /* ---- all of them ---- */

@@ -61,10 +61,12 @@ static int write_frozen(struct commit *c, struct pack *pack, struct error *err)
 /* 1: there is a new layer. */
 static int add_layer(struct commit *c, struct image_layer *ret, struct error *err)
 {
-	auto_close int fd = layout_begin_blob(&c->target, err);
+	auto_blob struct layout_blob blob = LAYOUT_BLOB_INIT;
 	auto_pack struct pack pack = { .fd = -1 };
-	int r = fd < 0 ? fd : pack_begin(&pack, &c->libs, fd, "the new layer", c->o->compression, c->o->level, err);
+	int r = layout_begin_blob(&c->target, &blob, err);
 
+	if (r == 0)
+		r = pack_begin(&pack, &c->libs, blob.fd, "the new layer", c->o->compression, c->o->level, err);
 	if (r == 0)
 		r = write_frozen(c, &pack, err);
 	if (r == 0)
@@ -75,7 +77,7 @@ static int add_layer(struct commit *c, struct image_layer *ret, struct error *er
 	memcpy(ret->diff, pack.diff_hex, sizeof(ret->diff));
 	ret->size = pack.packed_bytes;
 	ret->media_type = pack_media_type(pack.compression);
-	r = layout_end_blob(&c->target, fd, pack.blob_hex, err);
+	r = layout_end_blob(&c->target, &blob, pack.blob_hex, err);
 	return r < 0 ? r : 1;
 }
 

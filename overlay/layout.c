@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "overlay/store.h"
@@ -22,6 +23,8 @@
 #define INDEX_NEW    ".index.json.new" /* whoever has the lock makes and renames it */
 #define INDEX_TYPE   "application/vnd.oci.image.index.v1+json"
 #define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define BLOB_NEW     ".new-" /* where files without names are unknown */
+#define LOCK_FILE    ".lock"
 #define LOCK_SECONDS 10
 
 /* ---- tags ---- */
@@ -97,7 +100,7 @@ static int check_empty(const struct layout *l, struct error *err)
 	int r = dir_list_read(&list, l->fd, err);
 
 	for (size_t i = 0; r == 0 && i < list.n; i++)
-		if (strcmp(list.names[i], "." MARK ".tmp") != 0)
+		if (strcmp(list.names[i], "." MARK ".tmp") != 0 && strcmp(list.names[i], LOCK_FILE) != 0)
 			r = error_rule(err, EINVAL, "%s is no image layout: it has \"%.100s\", and no " MARK, l->path,
 				       list.names[i]);
 	dir_list_release(&list);
@@ -108,6 +111,13 @@ static int check_empty(const struct layout *l, struct error *err)
 static int lock_layout(const struct layout *l, struct error *err)
 {
 	auto_close int lock = openat(l->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* NFS makes it a lock of bytes, for which a directory cannot be open (nfs(5), flock(2)). */
+	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0 && errno == EBADF) {
+		close(lock);
+		lock = openat(l->fd, LOCK_FILE, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0644);
+	}
+
 	int r = lock < 0 ? error_set(err, errno, "open %s", l->path) :
 			   lock_within(lock, LOCK_EX, LOCK_SECONDS, l->path, err);
 
@@ -171,13 +181,55 @@ bool layout_has(const struct layout *l, const char *hex, uint64_t size, uint64_t
 	return true;
 }
 
-int layout_begin_blob(const struct layout *l, struct error *err)
+/* Whoever makes one has it locked. */
+static void sweep_blobs(int dir_fd)
 {
-	int fd = openat(l->blobs_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+	struct dir_list list = { 0 };
 
-	return fd < 0 ? error_set(err, errno, "make a file in %s/blobs/sha256", l->path) : fd;
+	dir_list_read(&list, dir_fd, NULL);
+	for (size_t i = 0; i < list.n; i++) {
+		auto_close int fd = strncmp(list.names[i], BLOB_NEW, strlen(BLOB_NEW)) != 0 ?
+					    -1 :
+					    openat(dir_fd, list.names[i], O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dir_fd, list.names[i], 0);
+	}
+	dir_list_release(&list);
 }
 
+static bool is_unknown_here(int code)
+{
+	return code == EOPNOTSUPP || code == EISDIR || code == EINVAL; /* open(2), O_TMPFILE */
+}
+
+int layout_begin_blob(const struct layout *l, struct layout_blob *ret, struct error *err)
+{
+	*ret = (struct layout_blob){ .dir_fd = l->blobs_fd };
+	ret->fd = openat(l->blobs_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+	if (ret->fd < 0 && is_unknown_here(errno)) {
+		char name[sizeof(ret->name)];
+
+		sweep_blobs(l->blobs_fd);
+		snprintf(name, sizeof(name), BLOB_NEW "%llx", unique_number());
+		ret->fd = openat(l->blobs_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (ret->fd >= 0) {
+			flock(ret->fd, LOCK_EX | LOCK_NB); /* one that cannot be had keeps nobody from sweeping, at worst */
+			memcpy(ret->name, name, sizeof(name));
+		}
+	}
+	return ret->fd < 0 ? error_set(err, errno, "make a file in %s/blobs/sha256", l->path) : 0;
+}
+
+void layout_drop_blob(struct layout_blob *blob)
+{
+	if (blob->fd >= 0 && blob->name[0])
+		unlinkat(blob->dir_fd, blob->name, 0);
+	auto_closep(&blob->fd);
+	blob->fd = -1;
+}
+
+/* A new name, -EEXIST when somebody has it. */
 static int give_name(int fd, int dir_fd, const char *name)
 {
 	char path[32];
@@ -186,23 +238,31 @@ static int give_name(int fd, int dir_fd, const char *name)
 	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW);
 }
 
-int layout_end_blob(const struct layout *l, int fd, const char *hex, struct error *err)
+static int name_blob(const struct layout_blob *blob, const char *hex)
 {
 	char other[OVL_HEX_BYTES + 32];
-	struct stat st;
 
-	if (fsync(fd) < 0 || fstat(fd, &st) < 0)
-		return error_set(err, errno, "write the blob %s to the disk", hex);
-	if (layout_has(l, hex, (uint64_t)st.st_size, NULL) || give_name(fd, l->blobs_fd, hex) == 0)
+	if (blob->name[0])
+		return renameat(blob->dir_fd, blob->name, blob->dir_fd, hex);
+	if (give_name(blob->fd, blob->dir_fd, hex) == 0)
 		return 0;
 	if (errno != EEXIST)
-		return error_set(err, errno, "make %s/blobs/sha256/%s", l->path, hex);
+		return -1;
 
 	/* One of another size is no blob; or somebody has made the right one just now, and nothing is lost either. */
 	snprintf(other, sizeof(other), ".%.64s.%llx", hex, unique_number());
-	if (give_name(fd, l->blobs_fd, other) < 0 || renameat(l->blobs_fd, other, l->blobs_fd, hex) < 0)
-		return error_set(err, errno, "replace %s/blobs/sha256/%s", l->path, hex);
-	return 0;
+	return give_name(blob->fd, blob->dir_fd, other) < 0 ? -1 : renameat(blob->dir_fd, other, blob->dir_fd, hex);
+}
+
+int layout_end_blob(const struct layout *l, const struct layout_blob *blob, const char *hex, struct error *err)
+{
+	struct stat st;
+
+	if (fsync(blob->fd) < 0 || fstat(blob->fd, &st) < 0)
+		return error_set(err, errno, "write the blob %s to the disk", hex);
+	if (layout_has(l, hex, (uint64_t)st.st_size, NULL) || name_blob(blob, hex) == 0)
+		return 0;
+	return error_set(err, errno, "make %s/blobs/sha256/%s", l->path, hex);
 }
 
 int layout_put(const struct layout *l, const struct libs *libs, const void *bytes, size_t n,
@@ -212,11 +272,13 @@ int layout_put(const struct layout *l, const struct libs *libs, const void *byte
 
 	sha256_of(libs, bytes, n, hex);
 	if (!layout_has(l, hex, n, NULL)) {
-		auto_close int fd = layout_begin_blob(l, err);
-		int r = fd < 0 ? fd : file_write_all(fd, "a blob", bytes, n, err);
+		auto_blob struct layout_blob blob = LAYOUT_BLOB_INIT;
+		int r = layout_begin_blob(l, &blob, err);
 
 		if (r == 0)
-			r = layout_end_blob(l, fd, hex, err);
+			r = file_write_all(blob.fd, "a blob", bytes, n, err);
+		if (r == 0)
+			r = layout_end_blob(l, &blob, hex, err);
 		if (r < 0)
 			return r;
 	}
@@ -306,7 +368,17 @@ static void make_index(const struct layout *l, const struct json *old, const cha
 
 static int replace_index(const struct layout *l, const struct buf *text, struct error *err)
 {
+	bool has_name = false;
+
+	unlinkat(l->fd, INDEX_NEW, 0);
+
 	auto_close int fd = openat(l->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+
+	if (fd < 0 && is_unknown_here(errno)) {
+		fd = openat(l->fd, INDEX_NEW, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+		has_name = true;
+	}
+
 	int r = fd < 0 ? error_set(err, errno, "make a file in %s", l->path) :
 			 file_write_all(fd, INDEX, text->data, text->len, err);
 
@@ -314,8 +386,7 @@ static int replace_index(const struct layout *l, const struct buf *text, struct 
 		return r;
 	if (fsync(fd) < 0 || fsync(l->blobs_fd) < 0)
 		return error_set(err, errno, "write " INDEX " to the disk");
-	unlinkat(l->fd, INDEX_NEW, 0);
-	if (give_name(fd, l->fd, INDEX_NEW) < 0 || renameat(l->fd, INDEX_NEW, l->fd, INDEX) < 0)
+	if ((!has_name && give_name(fd, l->fd, INDEX_NEW) < 0) || renameat(l->fd, INDEX_NEW, l->fd, INDEX) < 0)
 		return error_set(err, errno, "replace %s/" INDEX, l->path);
 	return fsync(l->fd) < 0 ? error_set(err, errno, "write %s to the disk", l->path) : 0;
 }

@@ -31,10 +31,20 @@ void layout_close(struct layout *l);
 /* Is there a blob of that digest and size? size UINT64_MAX: of any; *ret_size says which (may be NULL). */
 bool layout_has(const struct layout *l, const char *hex, uint64_t size, uint64_t *ret_size);
 
-/* A file without a name that becomes a blob. */
-int layout_begin_blob(const struct layout *l, struct error *err);
+/*
+ * A file that becomes a blob. It has no name before; where the file system knows no such files (NFS, vfat) it has one
+ * that is no blob's, and goes away with auto_blob, or with the next command that makes one, when it is not ended.
+ */
+struct layout_blob {
+	int fd, dir_fd; /* dir_fd is the layout's */
+	char name[40]; /* "": none */
+};
+#define LAYOUT_BLOB_INIT { .fd = -1 }
+int layout_begin_blob(const struct layout *l, struct layout_blob *ret, struct error *err);
 /* Writes it to the disk and gives it its name. One that is there already and has that size stays. */
-int layout_end_blob(const struct layout *l, int fd, const char *hex, struct error *err);
+int layout_end_blob(const struct layout *l, const struct layout_blob *blob, const char *hex, struct error *err);
+void layout_drop_blob(struct layout_blob *blob);
+#define auto_blob __attribute__((cleanup(layout_drop_blob)))
 
 /* Small ones at once; ret_hex gets the digest. */
 int layout_put(const struct layout *l, const struct libs *libs, const void *bytes, size_t n,

@@ -26,6 +26,7 @@
 #include "spec/base/mountapi.h"
 
 #define WHAT_BYTES 160
+#define EMPTY_DIR  "empty" /* in the store; made when it is needed */
 
 /* The kernel's own last words about a refused option or mount, when it left some ("e " and a sentence). */
 static void add_reason(int fs_fd, struct error *err)
@@ -72,6 +73,8 @@ struct making {
 	const struct ovl_parts *p;
 	const struct ovl_reach *reach; /* NULL: no id map */
 	int layers_fd;
+	int bottom_fd; /* an overlay below the others; -1: none */
+	bool is_single; /* one layer, over a directory that is empty */
 };
 
 static int open_lower(const struct making *m, size_t i, struct error *err)
@@ -119,9 +122,11 @@ static int add_lowers(const struct making *m, struct tower *t, struct error *err
 		auto_close int fd = open_lower(m, i, err);
 
 		r = fd < 0 ? fd : add_dir(t, "lowerdir+", fd, lower_name(&m->p->lowers[i], what, sizeof(what)), err);
-		if (r == 0 && hides_all(&m->p->lowers[i], fd))
-			break;
+		if (r == 0 && !m->is_single && hides_all(&m->p->lowers[i], fd))
+			return 0;
 	}
+	if (r == 0 && m->bottom_fd >= 0)
+		r = add_dir(t, "lowerdir+", m->bottom_fd, "the lowest layers", err);
 	return r;
 }
 
@@ -338,11 +343,69 @@ static int drop_hidden(const struct making *m, struct ovl_parts *p, struct error
 	return 0;
 }
 
+/*
+ * A layer alone may have whiteouts, which only an overlay hides; it takes two directories at least to be read. Whether a
+ * directory that the administrator named has any is his affair.
+ */
+static bool add_empty(const struct ovl_parts *p, struct arena *a, struct ovl_lower ret[2])
+{
+	if (!p->lowers[0].hex || (mkdirat(p->store->fd, EMPTY_DIR, 0755) < 0 && errno != EEXIST))
+		return false;
+	ret[0] = (struct ovl_lower){ .dir = arena_printf(a, "/proc/self/fd/%d/" EMPTY_DIR, p->store->fd) };
+	ret[1] = p->lowers[0];
+	return true;
+}
+
+static int mount_single(struct making *m, struct ovl_parts *p, struct error *err)
+{
+	struct arena a = ARENA_INIT;
+	struct ovl_lower both[2];
+	int r;
+
+	if (!add_empty(p, &a, both)) {
+		r = clone_one(m, err);
+	} else {
+		p->lowers = both;
+		p->n = 2;
+		m->is_single = true;
+		r = p->userns_fd < 0 ? make_overlay(m, err) : make_mapped(m, err);
+	}
+	arena_release(&a);
+	return r;
+}
+
+/* With the writable directory on top they are one too many: the lowest two, which have nothing of ours, become one. */
+static int mount_tall(struct making *m, struct ovl_parts *p, struct error *err)
+{
+	struct ovl_parts low = *p;
+	const struct making below = { .p = &low, .layers_fd = m->layers_fd, .bottom_fd = -1 };
+
+	low.n = 2;
+	low.top_fd = -1;
+
+	auto_close int bottom = make_overlay(&below, err);
+
+	if (bottom < 0)
+		return bottom;
+	m->bottom_fd = bottom;
+	p->lowers += low.n;
+	p->n -= low.n;
+
+	int r = make_overlay(m, NULL);
+
+	if (r == -EINVAL)
+		r = error_rule(err, EINVAL, "to look at a sandbox over %d layers takes Linux 6.15", OVL_MAX_LOWERS);
+	else if (r < 0)
+		r = make_overlay(m, err); /* for the message */
+	m->bottom_fd = -1;
+	return r;
+}
+
 static int mount_once(struct ovl_parts *p, struct error *err)
 {
 	bool has_layers = has_layer(p);
 	auto_close int layers = has_layers ? store_dir(p->store, "layers", err) : -1;
-	struct making m = { .p = p, .layers_fd = layers };
+	struct making m = { .p = p, .layers_fd = layers, .bottom_fd = -1 };
 
 	if (has_layers && layers < 0)
 		return layers;
@@ -350,7 +413,9 @@ static int mount_once(struct ovl_parts *p, struct error *err)
 	int r = p->upper_fd < 0 ? drop_hidden(&m, p, err) : parts_check_unused(p->upper_fd, p->work_fd, err);
 
 	if (r == 0 && p->n == 1 && p->upper_fd < 0 && p->top_fd < 0)
-		return clone_one(&m, err);
+		return mount_single(&m, p, err);
+	if (r == 0 && p->n == OVL_MAX_LOWERS && p->top_fd >= 0)
+		return mount_tall(&m, p, err);
 	if (r == 0)
 		r = p->userns_fd < 0 ? make_overlay(&m, err) : make_mapped(&m, err);
 	return r;

@@ -19,6 +19,7 @@
  *	  images/<name, escaped>   one record: {name, source, manifest, config, layers, imported}
  *	  refs/<user>              who uses which layers; see ovl_hold_take()
  *	  sandboxes/<name>/        what a container writes; see sandbox.h
+ *	  empty/                   nothing: the second directory of an overlay that needs two
  *	  work/<name>/             a layer being unpacked or removed, flock()ed by who does it
  *
  * What a kill -9, a crash or a full disk leaves: files in work/ and refs/ whose lock is free, and layers

@@ -119,6 +119,8 @@ host() {
 		for program in $(variable UNIT_TESTS); do
 			case ${program##*/} in
 			test-cgroups*) $MAKE "$program" && units+=(--unit "$program") ;;
+			# Where sandboxes have a disk with project quota.
+			test-overlay) $MAKE "$program" && units+=(--unit "$program:ovl_sandbox") ;;
 			esac
 		done
 	fi

@@ -196,6 +196,7 @@ FEATURES = {
     "apt": lambda: _program("apt-get") and _program("dpkg-deb"),
     "skopeo": lambda: _program("skopeo"),
     "umoci": lambda: _program("umoci"),
+    "buildah": lambda: _program("buildah"),
     "veth": _veth,
     "bridges with address translation": _bridge,
 }

@@ -369,3 +369,27 @@ def test_sandbox_export_and_import_carry_the_changes(t):
     call(t, "sandbox", "import", c.id, f"{t.tmp}/bad.tar").fails("cannot import into the sandbox")
     eq(changes(t, c.id), [])
     call(t, "sandbox", "remove", c.id).ok()
+
+
+@envs("hybrid")
+@deadline(120)
+@each(isolation={"chroot": ("--isolation", "chroot"), "this runtime": ("--isolation", "oci")})
+def test_commit_gives_an_image_that_buildah_builds_on(t, isolation):
+    t.need("root", "libarchive", "overlay", "buildah")
+    c = running(t, "echo one >/made; rm -r /gone; mkdir /gone; rm /dir/a")
+    path = commit(t, c)
+    policy = t.file("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}')
+    runtime = ("--runtime", t.binary, "--runtime-flag", f"root={t.dir('r', 0o700)}", "--network", "none") if "oci" in isolation else ()
+    script = f"""set -e
+buildah() {{ command buildah --root {t.tmp}/st --runroot {t.tmp}/run --storage-driver vfs "$@"; }}
+c=$(buildah from -q --signature-policy {policy} oci:{path}:new)
+buildah run {' '.join((*isolation, *runtime))} $c -- sh -c 'cat /made; ls -A /gone /dir; echo two >/made'
+buildah commit -q --signature-policy {policy} $c oci:{path}:next >/dev/null
+buildah rm $c >/dev/null
+"""
+    result = t.call(["unshare", "-m", "sh", "-c", script], timeout=100).ok()
+    eq(result.out, "one\n/dir:\nb\nsub\n\n/gone:\n")
+    eq(check_layout(path), ["new", "next"])
+    call(t, "layer", "import", "-q", f"oci:{path}:next", "next").ok()
+    eq(call(t, "run", "-b", t.bundle().writable().shell("cat /made; ls /dir").save().path, "--image", "next", t.name()).ok().out,
+       "two\nb\nsub\n")

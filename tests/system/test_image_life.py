@@ -9,7 +9,7 @@ import tempfile
 import debian
 import linux
 from case import alone, deadline, each, envs, eq, has, hasnt, true
-from images import Layout
+from images import Layout, entry, layer
 from load import write
 from test_sandbox import image, nothing_left, over, rt, sandboxes, store_of, tar_of
 
@@ -57,13 +57,38 @@ def test_image_of_as_many_layers_as_the_kernel_takes(t):
     for i in range(500):
         os.makedirs(f"{t.tmp}/l{i}/layers/{i}")
         os.mkdir(f"{t.tmp}/l{i}/etc")
-        with open(f"{t.tmp}/l{i}/etc/n", "w", encoding="utf-8") as f:
-            f.write(f"{i}\n")
+        for name in ("etc/n", f"layers/{i}/f"):
+            with open(f"{t.tmp}/l{i}/{name}", "w", encoding="utf-8") as f:
+                f.write(f"{i}\n")
         options = ["--layer", f"{t.tmp}/l{i}", *options]
     eq(over(t, b, *options[:-2], "--layer", b.rootfs).ok().out, "499\n499\n")
     over(t, b, *options, "--layer", b.rootfs).fails("1 to 500", "501")
+
+    # With what it wrote they are 501 directories.
+    c = t.container(b.shell("echo x >/etc/mine; rm /layers/1/f /layers/498/f; echo done; exec sleep 1000").save())
+    rt(t, "run", "-d", "-b", b.path, *options[:-2], "--layer", b.rootfs, c.id, out=c.out_path, err=c.err_path).ok()
+    c.wait_out("done")
+    eq(rt(t, "diff", c.id).ok().out.splitlines(), ["M /etc", "A /etc/mine", "M /layers/1", "D /layers/1/f", "M /layers/498",
+                                                   "D /layers/498/f"])
+    c.delete("--force").ok()
     nothing_left(t)
     eq(t.state_names(), [])
+
+
+@envs("hybrid")
+def test_image_of_one_layer_hides_what_it_deletes_where_it_is_only_read(t):
+    t.need("root", "libarchive", "overlay")
+    b = t.bundle().shell("ls -A /tools /tools/d; echo x >/tools/y")
+    Layout(f"{t.tmp}/l").image("a", layer(entry(".wh.gone"), entry("d"), entry("d/.wh.too"), entry("d/.wh..wh..opq"), entry("d/e", b"e")))
+    rt(t, "layer", "import", "-q", f"oci:{t.tmp}/l", "alone").ok()
+    image(t, b)
+    for with_ids in (False, True):
+        if with_ids:
+            b.linux["namespaces"].append({"type": "user"})
+            b.linux["uidMappings"] = b.linux["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        result = over(t, b, "--image", "img", "--mount-image", "alone:/tools").fails("Read-only file system")
+        eq(result.out, "/tools:\nd\n\n/tools/d:\ne\n")
+    nothing_left(t)
 
 
 def loop_devices(t):
@@ -120,6 +145,26 @@ def test_image_run_that_is_killed_at_any_step_leaves_nothing_that_stays(t, size)
         kill_at(t, call, when, argv)
         clean(t, [])
     eq(over(t, b.shell("cat /etc/image-file >/dev/null; echo whole"), "--image", "img").ok().out, "whole\n")
+
+
+@envs("hybrid")
+@deadline(120)
+@each(size=SIZES)
+def test_image_create_that_is_killed_at_any_step_leaves_nothing_that_stays(t, size):
+    t.need("strace")
+    b = t.bundle().probe("sleep", 1000)
+    image(t, b)
+    b.save()
+    argv = lambda name: t.command("create", "-b", b.path, "--image", "img", "--mount-image", "img:/more",  # noqa: E731
+                                  *size, name, options=("--store", store_of(t)))
+    sample = t.name()
+    points = steps_of(t, argv(sample), 11)
+    clean(t, [])
+    for call, when in points:
+        kill_at(t, call, when, argv(t.name()))
+        clean(t, [])
+    eq(over(t, b.shell("cat /more/etc/image-file >/dev/null; echo whole"), "--image", "img", "--mount-image", "img:/more").ok().out,
+       "whole\n")
 
 
 @envs("hybrid")

@@ -2,8 +2,13 @@
 #include "overlay/changes.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "overlay/libs.h"
 #include "overlay/listing.h"
@@ -290,6 +295,88 @@ Test(ovl_commit, the_layouts_lock_is_waited_for)
 	change();
 	commit(NULL);
 	expect_image_is_view(target);
+}
+
+/* As NFS and vfat: no files without a name, and no second names. */
+static void forbid_nameless_files(void)
+{
+	const uint32_t flag = O_TMPFILE & ~O_DIRECTORY;
+	struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flag, 2, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+	};
+	struct sock_fprog program = { .len = sizeof(insns) / sizeof(insns[0]), .filter = insns };
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	cr_assert_eq(openat(room_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), -1);
+	cr_assert_eq(errno, EOPNOTSUPP);
+}
+
+static size_t count_blobs(void)
+{
+	struct dir_list l = { 0 };
+	int fd = openat(room_fd, "image/blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t blobs = 0;
+
+	cr_assert_eq(dir_list_read(&l, fd, &err), 0);
+	for (size_t i = 0; i < l.n; i++) {
+		cr_expect_eq(strlen(l.names[i]), 64, "%s", l.names[i]);
+		blobs += strlen(l.names[i]) == 64;
+	}
+	dir_list_release(&l);
+	close(fd);
+	return blobs;
+}
+
+Test(ovl_commit, a_file_system_that_knows_no_nameless_files_will_do)
+{
+	change();
+	forbid_nameless_files();
+	commit(NULL);
+	expect_image_is_view(target);
+	cr_expect_eq(count_blobs(), 4);
+	cr_expect_not(room_has("image/.index.json.new"));
+
+	/* What a kill left, and what another command is just writing. */
+	room_file("image/blobs/sha256/.new-dead", "x");
+	room_file("image/blobs/sha256/.new-alive", "x");
+
+	int alive = openat(room_fd, "image/blobs/sha256/.new-alive", O_RDWR | O_CLOEXEC);
+
+	cr_assert_eq(flock(alive, LOCK_EX), 0);
+	put(merged, "more", "m");
+	commit(NULL);
+	cr_expect(room_has("image/blobs/sha256/.new-alive"));
+	cr_expect_not(room_has("image/blobs/sha256/.new-dead"));
+	close(alive);
+	put(merged, "still", "more");
+	commit(NULL);
+	cr_expect_not(room_has("image/blobs/sha256/.new-alive"));
+	expect_image_is_view(target);
+	cr_expect_eq(count_blobs(), 4 + 3 + 3);
+}
+
+Test(ovl_commit, an_error_leaves_no_blob_that_has_a_name_before_its_end)
+{
+	struct moments m = { .fails = 1 };
+	struct ovl_commit o = { .target = target, .before = note_before, .after = note_after, .data = &m };
+	struct ovl_committed c;
+
+	commit(NULL);
+	change();
+
+	size_t blobs = count_blobs();
+
+	forbid_nameless_files();
+	cr_expect_eq(ovl_commit(&store, &sb, &o, &arena, &c, &err), -EBUSY);
+	cr_expect_eq(count_blobs(), blobs);
 }
 
 Test(ovl_commit, an_archive_goes_out_and_in_again)

@@ -201,3 +201,20 @@ Test(ovl_mount, an_opaque_root_hides_the_layers_below)
 	close(upper);
 	close(work);
 }
+
+Test(ovl_mount, whiteouts_hide_in_a_layer_that_is_alone)
+{
+	make_layer(0);
+	make_layer(1);
+	cr_assert_eq(mknodat(room_fd, "store/layers/0000000000000000000000000000000000000000000000000000000000000001/tree/gone", S_IFCHR,
+			     makedev(0, 0)),
+		     0);
+	for (int round = 0; round < 2; round++) { /* the second finds what the first made */
+		int fd = ovl_mount(&store, &layers[1], 1, -1, -1, &err);
+
+		cr_assert_geq(fd, 0, "%s (%s)", err.text, err.hint);
+		cr_expect_not(has(fd, "gone"));
+		cr_expect(has(fd, "own-1"));
+		close(fd);
+	}
+}

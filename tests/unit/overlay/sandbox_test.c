@@ -240,7 +240,21 @@ Test(ovl_sandbox, five_hundred_layers_make_one_and_one_more_none)
 
 	expect_text(fd, "common", "499");
 	cr_expect(has(fd, "own-0"));
+	
+	int file = openat(fd, "mine", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	cr_assert_eq(write(file, "x", 1), 1);
+	close(file);
 	close(fd);
+	fd = ovl_sandbox_view(&store, &sb, &err);
+	if (fd != -EINVAL || !strstr(err.text, "takes Linux 6.15")) { /* with it on top they are 501 */
+		cr_assert_geq(fd, 0, "%s (%s)", err.text, err.hint);
+		expect_text(fd, "mine", "x");
+		expect_text(fd, "common", "499");
+		cr_expect(has(fd, "own-0") && has(fd, "own-1") && has(fd, "own-2"));
+		close(fd);
+	}
+	err = ERROR_INIT;
 	ovl_sandbox_close(&sb);
 	end("tall");
 
