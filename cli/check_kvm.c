@@ -48,7 +48,7 @@ static void try_guest(struct check *c)
 	if (cli_check_in_child(probe_guest, &out) != 0)
 		out->result = error_rule(&out->err, ETIMEDOUT, "a guest of four steps neither ends nor says a word");
 	if (out->result == 0) {
-		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, name, "runs a guest (the VM wall is not supported yet)");
+		cli_check_add(c, CHECK_OK, CHECK_OPTIONAL, name, "runs a guest: --isolation=vm can be had");
 	} else {
 		error_line(&out->err, line, sizeof(line));
 		cli_check_add(c, CHECK_MISSING, CHECK_OPTIONAL, name, "%s", line);

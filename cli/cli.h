@@ -83,6 +83,9 @@ int cli_print(const struct buf *b, struct error *err);
 void cli_help_program(struct buf *out);
 void cli_help_verb(struct buf *out, const struct cli_verb *verb);
 
+/* The word of an --isolation; NULL: none was said. */
+enum rt_isolation cli_isolation(const char *wall);
+
 /* version.c */
 extern const char cli_version[], cli_commit[];
 void cli_version_text(struct buf *out, const char *libseccomp);

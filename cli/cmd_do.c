@@ -287,9 +287,7 @@ static void choose_isolation(struct cli *cli)
 	const char *wall = cli_text(&cli->args, "isolation");
 
 	if (wall)
-		cli->ctx.isolation = !strcmp(wall, "vm")      ? RT_ISOLATION_VM :
-				     !strcmp(wall, "process") ? RT_ISOLATION_PROCESS :
-								RT_ISOLATION_DEFAULT;
+		cli->ctx.isolation = cli_isolation(wall);
 }
 
 /* As a shell tells it: no such program, or one that cannot be executed. The cause is the first frame of an error. */

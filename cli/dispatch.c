@@ -77,17 +77,40 @@ static int open_trace(struct cli *cli, const struct cli_verb *verb, struct error
 	return 0;
 }
 
-static enum rt_isolation find_isolation(const struct cli *cli, const char *called_as)
+enum rt_isolation cli_isolation(const char *wall)
 {
-	const char *wall = cli_text(&cli->globals, "isolation");
-	const char *slash = strrchr(called_as, '/');
-	const char *name = slash ? slash + 1 : called_as;
+	if (!wall || !strcmp(wall, "default"))
+		return RT_ISOLATION_DEFAULT;
+	return strcmp(wall, "vm") ? RT_ISOLATION_PROCESS : RT_ISOLATION_VM;
+}
 
-	if (!wall) /* an engine that passes no options can still be given a link to us */
-		return strcmp(name, CLI_NAME "-vm") ? RT_ISOLATION_DEFAULT : RT_ISOLATION_VM;
-	if (!strcmp(wall, "process"))
-		return RT_ISOLATION_PROCESS;
-	return strcmp(wall, "vm") ? RT_ISOLATION_DEFAULT : RT_ISOLATION_VM;
+/* An engine that passes no options can still be given a link to us. What it says must not be the weaker word. */
+static int find_isolation(const struct cli *cli, const char *called_as, enum rt_isolation *ret, struct error *err)
+{
+	const char *slash = strrchr(called_as, '/');
+	bool is_vm = strcmp(slash ? slash + 1 : called_as, CLI_NAME "-vm") == 0;
+
+	*ret = cli_isolation(cli_text(&cli->globals, "isolation"));
+	if (is_vm && *ret == RT_ISOLATION_PROCESS)
+		return error_rule(err, EINVAL, "--isolation is process, but this program was called as " CLI_NAME "-vm");
+	if (is_vm)
+		*ret = RT_ISOLATION_VM;
+	return 0;
+}
+
+/* A file of the caller's: from its working directory. */
+static int find_kernel(const struct cli *cli, const char **ret, struct error *err)
+{
+	const char *file = cli_text(&cli->globals, "kernel");
+	char cwd[PATH_MAX];
+
+	*ret = file;
+	if (!file || file[0] == '/')
+		return 0;
+	if (!getcwd(cwd, sizeof(cwd)))
+		return error_set(err, errno, "find the current directory");
+	*ret = arena_printf(cli->arena, "%s/%s", cwd, file);
+	return 0;
 }
 
 static const char *cpu_group_base(const struct cli *cli)
@@ -121,8 +144,14 @@ static int make_context(struct cli *cli, char **argv, const struct cli_verb *ver
 	const char *manager = cli_text(&cli->globals, "cgroup-manager");
 	struct cli_caller caller = cli_caller_now();
 	struct cli_root root;
-	const char *store = NULL;
+	enum rt_isolation isolation = RT_ISOLATION_DEFAULT;
+	const char *store = NULL, *kernel = NULL;
 	int r = find_store(cli, &store, err);
+
+	if (r == 0)
+		r = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME, &isolation, err);
+	if (r == 0)
+		r = find_kernel(cli, &kernel, err);
 
 	if (r == 0)
 		r = cli_root_find(cli_text(&cli->globals, "root"), &caller, cli->arena, &root, err);
@@ -143,7 +172,8 @@ static int make_context(struct cli *cli, char **argv, const struct cli_verb *ver
 		.store = store,
 		.systemd_cgroup = cli_flag(&cli->globals, "systemd-cgroup") ||
 				  (manager && !strcmp(manager, "systemd")),
-		.isolation = find_isolation(cli, argv[0] ? argv[0] : CLI_NAME),
+		.isolation = isolation,
+		.kernel = kernel,
 		.cpu_group_base = cpu_group_base(cli),
 		.log = &cli->log,
 		.trace = cli->ctx.trace,

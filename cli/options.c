@@ -24,6 +24,7 @@ static const struct cli_option globals[] = {
 	{ "debug", NULL, CLI_FLAG, NULL, "the same as --log-level debug", 0 },
 	{ "trace", NULL, CLI_PATH, "FILE", "append how long each step takes to FILE", 0 },
 	{ "isolation", NULL, CLI_CHOICE, "process|vm|default", "the wall around new containers", 0 },
+	{ "kernel", NULL, CLI_PATH, "FILE", "kernel of new virtual machines (default: the best installed one)", 0 },
 	{ "cgroup-manager", NULL, CLI_CHOICE, "cgroupfs|systemd|disabled",
 	  "who makes cgroups (default: cgroupfs)", 0 },
 	{ "systemd-cgroup", NULL, CLI_FLAG, NULL, "the same as --cgroup-manager systemd", 0 },

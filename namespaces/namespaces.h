@@ -65,6 +65,7 @@ struct ns_options {
 	const char *bundle;  /* absolute; relative sources and root.path start here */
 	bool no_pivot;       /* MS_MOVE-like attach over "/" and chroot instead of pivot_root */
 	bool root_is_given;  /* the root is a detached mount that ns_set_root() brings; root.path may be absent or missing */
+	bool is_bare;        /* the process will be a virtual machine's: ns_build_bare() */
 	const struct ns_extra_mount *extra_mounts;
 	size_t n_extra_mounts;
 	const struct log *log;
@@ -119,6 +120,19 @@ int ns_join(struct ns_plan *plan, struct error *err);
 int ns_become_root(struct ns_plan *plan, struct error *err);
 int ns_build_root(struct ns_plan *plan, struct error *err);
 int ns_enter_root(struct ns_plan *plan, struct error *err);
+
+/*
+ * Instead of the two above, for the process of a virtual machine (is_bare): "/" holds the container's root as /root
+ * and the sources of its bind mounts as /volumes/m<i> and /volumes/x<i> (bare.c), nothing can be executed, and
+ * ns_procfs_fd() is of a procfs that is mounted nowhere.
+ */
+int ns_build_bare(struct ns_plan *plan, struct error *err);
+int ns_enter_bare(struct ns_plan *plan, struct error *err);
+/* Is there anything in /volumes? */
+bool ns_has_volumes(const struct ns_plan *plan);
+
+/* A pty in a devpts of its own, which is mounted nowhere: no name leads to it. In a process that may mount. */
+int ns_new_pty(const struct winsize *size, int *ret_master, int *ret_peer, struct error *err);
 
 /*
  * Opens a new pty in the container's own devpts, sets its size when `size` is

@@ -131,6 +131,7 @@ int ns_plan_make(const struct spec *spec, const struct ns_options *opt, struct a
 		.bundle = opt->bundle,
 		.no_pivot = opt->no_pivot,
 		.root_is_given = opt->root_is_given,
+		.is_bare = opt->is_bare,
 		.root_mount_fd = -1,
 		.idmap_fd = -1,
 		.proc = -1,

@@ -122,6 +122,7 @@ struct ns_plan {
 	bool keep_host_peers;  /* rootfsPropagation is shared: volumes stay peers of the host's */
 	bool root_follows_host; /* it is slave */
 	bool root_is_given;    /* by ns_set_root() */
+	bool is_bare;
 	bool has_root_prop;
 	struct ns_propagation root_prop; /* set on the root at the end */
 

@@ -78,6 +78,14 @@ int ns_open_pty(int root_fd, const struct winsize *size, int *ret_master, int *r
 	return devpts < 0 ? devpts : open_pair(devpts, size, ret_master, ret_peer, name, err);
 }
 
+int ns_new_pty(const struct winsize *size, int *ret_master, int *ret_peer, struct error *err)
+{
+	auto_close int devpts = ns_new_fs("devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+	char name[32];
+
+	return devpts < 0 ? devpts : open_pair(devpts, size, ret_master, ret_peer, name, err);
+}
+
 /* The peer, mounted on /dev/console: a name in /dev, followed nowhere. */
 static int bind_console(struct ns_plan *plan, int peer, struct error *err)
 {

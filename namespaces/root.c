@@ -157,7 +157,8 @@ int ns_mount_root(struct ns_plan *plan, struct error *err)
 		tree = r = clone_root(plan, dir, err);
 	if (r < 0)
 		return r;
-	if (sys_attach(tree, dir, "") < 0)
+	/* A bare root takes it in where it is (bare.c); what has a directory is to be seen there by hooks. */
+	if (!(plan->is_bare && is_given) && sys_attach(tree, dir, "") < 0)
 		return error_set(err, errno, "mount the root on %s", plan->root_path);
 	plan->root_fd = tree;
 	return 0;

@@ -16,6 +16,7 @@
 #include "runtime/inner_leaf.h"
 #include "runtime/listener.h"
 #include "runtime/notify.h"
+#include "runtime/vm_wall.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
 
@@ -40,6 +41,8 @@ int build_reserve(struct build *b, struct error *err)
 		r = storage_note(b, err);
 	if (r == 0 && b->state.has_notify)
 		r = notify_make_dir(b, err);
+	if (r == 0 && b->vm)
+		r = wall_reserve(b, err);
 	trace_step(b->ctx->trace, "reserve");
 	return r < 0 ? error_wrap(err, r, "cannot write the container's state") : 0;
 }
@@ -165,7 +168,7 @@ static int on_stage(struct build *b, struct stage_msg *msg, struct error *err)
 int build_supervise(struct build *b, struct error *err)
 {
 	struct launch *l = &b->launch;
-	int timeout_ms = STAGE_TIMEOUT_MS +
+	int timeout_ms = (b->vm ? WALL_TIMEOUT_MS : STAGE_TIMEOUT_MS) +
 			 (int)b->spec->hooks.n[SPEC_HOOK_CREATE_CONTAINER] * HOOK_TIMEOUT_S * 1000;
 
 	for (;;) {
@@ -215,11 +218,11 @@ uint32_t build_host_uid(const struct build *b)
 /* The program's own cgroup (inner_leaf.h), then both to the container's user. */
 static int delegate(struct build *b, struct error *err)
 {
-	const char *name = inner_leaf_name(b->spec->annotations, b->spec->n_annotations);
+	const char *name = b->vm ? NULL : inner_leaf_name(b->spec->annotations, b->spec->n_annotations);
 	auto_close int inner = name ? inner_leaf_enter(b->cgroup_fd, name, b->launch.pid, err) : -1;
 	int r = name && inner < 0 ? inner : 0;
 
-	if (r < 0 || !wants_delegation(b->spec))
+	if (r < 0 || b->vm || !wants_delegation(b->spec))
 		return r;
 	r = cg_delegate(b->cgroup_fd, build_host_uid(b), (gid_t)-1, err);
 	return r == 0 && name ? cg_delegate(inner, build_host_uid(b), (gid_t)-1, err) : r;
@@ -235,7 +238,7 @@ int build_finish(struct build *b, struct error *err)
 		return error_set(err, -r, "read /proc/%d/stat", (int)l->pid);
 	b->state.start_time = r < 0 ? 0 : st.start_time;
 	b->state.pidfd_id = proc_pidfd_id(l->pidfd);
-	r = launch_verify(l, &b->proc, err);
+	r = b->vm ? wall_verify(b, err) : launch_verify(l, &b->proc, err);
 	if (r == 0)
 		r = proc_apply_outside(&b->proc, l->pid, err);
 	if (r == 0)

@@ -26,9 +26,12 @@
 #include "runtime/state.h"
 #include "runtime/storage.h"
 
+struct wall; /* vm_wall.h */
+
 struct build {
 	const struct rt_context *ctx;
 	const struct rt_create_options *opt;
+	struct wall *vm;            /* NULL: a container of processes */
 	struct arena *arena;
 
 	struct spec *spec;

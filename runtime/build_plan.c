@@ -15,12 +15,14 @@
 #include "runtime/caller.h"
 #include "runtime/guard.h"
 #include "runtime/inner_leaf.h"
+#include "runtime/isolation.h"
 #include "runtime/lsm.h"
 #include "runtime/notify.h"
 #include "runtime/resources.h"
 #include "runtime/seccomp_cache.h"
 #include "runtime/shared.h"
 #include "runtime/texts.h"
+#include "runtime/vm_wall.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 #include "spec/base/rfc3339.h"
@@ -43,12 +45,6 @@ static int check_terminal(struct build *b, struct error *err)
 
 static int check_supported(const struct build *b, struct error *err)
 {
-	if (b->ctx->isolation == RT_ISOLATION_VM) {
-		int r = error_rule(err, ENOTSUP, "the VM wall (--isolation=vm) is not supported yet");
-
-		error_hint(err, "nothing was started: a process container is not a substitute for a VM");
-		return r;
-	}
 	if (getauxval(AT_EUID) != 0) {
 		int r = error_rule(err, ENOTSUP, "rootless containers are not supported yet");
 
@@ -112,6 +108,8 @@ static int plan_process(struct build *b, struct error *err)
 	}
 	if (r < 0)
 		return error_wrap(err, r, "cannot prepare the seccomp filter");
+	if (b->vm)
+		return wall_plan_process(b, err);
 
 	struct proc_options opt = {
 		.linux_ = lx,
@@ -182,6 +180,15 @@ static int load_config(struct build *b, struct error *err)
 	return spec_load(AT_FDCWD, config, b->arena, b->ctx->log, &b->spec, err);
 }
 
+/* Which wall, and whether it can be had. */
+static int choose_wall(struct build *b, struct error *err)
+{
+	bool is_vm = false;
+	int r = isolation_choose(b->ctx->isolation, b->spec, &is_vm, err);
+
+	return r == 0 && is_vm ? wall_plan(b, err) : r;
+}
+
 int build_plan(struct build *b, struct error *err)
 {
 	/* First of all: whatever is opened later might take a number that the caller thinks is its own. */
@@ -200,12 +207,14 @@ int build_plan(struct build *b, struct error *err)
 	if (r == 0)
 		r = check_terminal(b, err);
 	if (r == 0)
+		r = choose_wall(b, err);
+	if (r == 0)
 		r = lsm_check(&b->spec->process, err);
 	if (r == 0)
 		r = inner_leaf_check(inner_leaf_name(b->spec->annotations, b->spec->n_annotations), err);
 	if (r == 0)
 		r = shared_if_needed(b->ctx, b->spec, b->preserve_fds, err);
-	if (r == 0)
+	if (r == 0 && !b->vm)
 		r = guard_if_shared(b->ctx, b->spec, b->preserve_fds, err);
 	if (r == 0)
 		r = storage_plan(b, err);
@@ -223,7 +232,8 @@ int build_plan(struct build *b, struct error *err)
 		.has_hooks = build_has_hooks(b, SPEC_HOOK_START_CONTAINER) ||
 			     build_has_hooks(b, SPEC_HOOK_POSTSTART) || build_has_hooks(b, SPEC_HOOK_POSTSTOP),
 		.keyring = b->opt->no_new_keyring ? NULL : keyring_name(b),
-		.may_be_traced = guard_may_be_traced(b->spec),
+		.is_vm = b->vm,
+		.may_be_traced = !b->vm && guard_may_be_traced(b->spec),
 		.has_exec_config = b->spec->linux_.seccomp || b->spec->linux_.memory_policy ||
 				   b->spec->linux_.has_personality || b->spec->linux_.uid_maps.n,
 		.annotations = b->spec->annotations,
@@ -239,6 +249,7 @@ int build_plan(struct build *b, struct error *err)
 			.bundle = b->bundle,
 			.no_pivot = b->opt->no_pivot,
 			.root_is_given = b->storage.has_root,
+			.is_bare = b->vm,
 			.extra_mounts = b->extra_mounts,
 			.n_extra_mounts = b->n_extra_mounts,
 			.log = b->ctx->log,
@@ -247,8 +258,8 @@ int build_plan(struct build *b, struct error *err)
 		r = ns_plan_make(b->spec, &opt, b->arena, &b->ns, err);
 	}
 	if (r == 0)
-		r = cg_plan_make(b->spec->linux_.resources, b->arena, b->ctx->log, &b->cg, err);
-	if (r == 0)
+		r = cg_plan_make(b->vm ? b->vm->plan.host : b->spec->linux_.resources, b->arena, b->ctx->log, &b->cg, err);
+	if (r == 0 && !b->vm) /* the guest's devices are the guest's, and the machine's process opens none */
 		r = cg_container_device_program(b->spec->linux_.resources, b->arena, &b->device_insns,
 						&b->n_device_insns, err);
 	if (r == 0)

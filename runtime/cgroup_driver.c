@@ -24,7 +24,8 @@ static int plan_unit(struct build *b, struct error *err)
 	u->plan = (struct unit_plan){ .arena = b->arena };
 	unit_plan_base(&u->plan, &u->name, b->opt->id);
 	cg_device_lists(b->spec->linux_.resources, rules);
-	unit_plan_devices(&u->plan, rules, CG_DEVICE_LISTS);
+	if (!b->vm) /* the guest has its own */
+		unit_plan_devices(&u->plan, rules, CG_DEVICE_LISTS);
 
 	int r = unit_plan_limits(&u->plan, &b->cg, unit_version(u->manager), UNIT_AT_START, err);
 

@@ -17,6 +17,8 @@
 #include "runtime/group_record.h"
 #include "runtime/notify.h"
 #include "runtime/oom_record.h"
+#include "runtime/vm_gate.h"
+#include "runtime/vm_record.h"
 #include "spec/base/auto.h"
 
 /*
@@ -50,10 +52,12 @@ static int start_program(struct build *b, struct error *err)
 	struct launch *l = &b->launch;
 	int r = 0;
 
-	if (build_has_hooks(b, SPEC_HOOK_START_CONTAINER))
+	/* The guest has its own hooks of that kind. */
+	if (!b->vm && build_has_hooks(b, SPEC_HOOK_START_CONTAINER))
 		r = start_container_hooks(b->ctx, &b->state, b->spec, err);
 	if (r == 0)
-		r = launch_release(l, b->spec->process.args.v[0], err);
+		r = b->vm ? wall_release(l, b->spec->process.args.v[0], err)
+			  : launch_release(l, b->spec->process.args.v[0], err);
 	trace_step(b->ctx->trace, "start");
 	if (r == 0 && build_has_hooks(b, SPEC_HOOK_POSTSTART))
 		r = build_poststart(b, err);
@@ -97,7 +101,7 @@ static void tell_oom(const struct build *b, const struct rt_state *state)
 {
 	struct rt_oom oom;
 
-	if (!oom_ask(state, b->arena, &oom))
+	if (!oom_find(b->ctx, state, b->arena, &oom))
 		return;
 	oom_warn(b->ctx->log, b->opt->id, &oom, OOM_INIT);
 	if (b->opt->keep)
@@ -125,6 +129,8 @@ static void end_container(struct build *b, int status)
 
 	if (killed)
 		tell_oom(b, state);
+	if (killed && b->vm)
+		vm_record_tell_death(b->ctx, state);
 	if (!b->opt->keep && destroy_container(&d, &err) < 0) {
 		char line[1024];
 

@@ -17,6 +17,7 @@
 #include "runtime/group_record.h"
 #include "runtime/launch/hooks.h"
 #include "runtime/oom_record.h"
+#include "runtime/vm_record.h"
 #include "runtime/residual.h"
 #include "runtime/shared.h"
 #include "runtime/storage.h"
@@ -166,8 +167,9 @@ static int delete_whole(struct destroy *d, enum rt_delete_mode mode, struct erro
 		struct rt_oom oom;
 
 		/* Told by `run`, if that was it. */
-		if (faccessat(d->state_dir, OOM_RECORD, F_OK, 0) < 0 && oom_ask(d->state, &a, &oom))
+		if (faccessat(d->state_dir, OOM_RECORD, F_OK, 0) < 0 && oom_find(d->ctx, d->state, &a, &oom))
 			oom_warn(d->ctx->log, d->state->id, &oom, OOM_SOMEBODY);
+		vm_record_tell_death(d->ctx, d->state);
 	}
 	remove_other_end(d);
 	if (status != RT_STOPPED || mode == RT_DELETE_FORCE) {

@@ -15,6 +15,7 @@
 #include "runtime/group.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
+#include "runtime/vm_stats.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 
@@ -26,6 +27,8 @@ struct watch {
 	int memory_events;  /* poll() reports a change of its counters; -1 without the controller */
 	int pidfd;
 	uint64_t oom_kills; /* last seen */
+	bool is_vm;
+	struct vm_client guest; /* of a virtual machine: tells of OOM kills; fd -1: not connected */
 	int (*emit)(const char *line, void *data);
 	void *data;
 	char group[PATH_MAX]; /* the container's CPU group, or "" */
@@ -33,7 +36,7 @@ struct watch {
 	struct cg_host host;  /* open when there is a group */
 };
 
-#define WATCH_INIT { .cgroup_fd = -1, .memory_events = -1, .pidfd = -1, .host = { .root_fd = -1 } }
+#define WATCH_INIT { .cgroup_fd = -1, .memory_events = -1, .pidfd = -1, .guest = VM_CLIENT_INIT, .host = { .root_fd = -1 } }
 
 /* One more member of the object in `data`: what the container's CPU group leaves it. */
 static void add_group(const struct watch *w, struct buf *data)
@@ -67,6 +70,8 @@ static int emit_stats(struct watch *w, struct error *err)
 	struct json_w j = { .out = &b };
 	int r = cg_write_stats(w->cgroup_fd, &d, NULL, err);
 
+	if (r == 0 && w->is_vm)
+		wall_add_stats(w->ctx, w->id, &data);
 	if (r == 0 && w->group[0])
 		add_group(w, &data);
 	json_w_open(&j, NULL, '{');
@@ -78,21 +83,52 @@ static int emit_stats(struct watch *w, struct error *err)
 	return r < 0 ? error_wrap(err, r, "cannot read statistics") : w->emit(b.data, w->data);
 }
 
-static int emit_oom(struct watch *w, struct error *err)
+static int tell_oom(const struct watch *w)
 {
 	auto_buf struct buf b = BUF_INIT;
 	struct json_w j = { .out = &b };
+
+	json_w_open(&j, NULL, '{');
+	json_w_str(&j, "type", "oom");
+	json_w_str(&j, "id", w->id);
+	json_w_close(&j, '}');
+	return w->emit(b.data, w->data);
+}
+
+static int emit_oom(struct watch *w, struct error *err)
+{
 	uint64_t kills = 0;
 	int r = cg_oom_kills(w->cgroup_fd, &kills, err);
 
 	if (r < 0 || kills == w->oom_kills)
 		return r;
 	w->oom_kills = kills;
-	json_w_open(&j, NULL, '{');
-	json_w_str(&j, "type", "oom");
-	json_w_str(&j, "id", w->id);
-	json_w_close(&j, '}');
-	return w->emit(b.data, w->data);
+	return tell_oom(w);
+}
+
+/* A guest that is gone, or does not speak to us, has nothing to tell: its end shows elsewhere. */
+static void watch_guest(struct watch *w)
+{
+	const void *reply;
+	size_t n;
+
+	if (wall_meet(w->ctx, w->id, WALL_BRIEF_MS, &w->guest, NULL) < 0 ||
+	    vm_client_ask(&w->guest, WIRE_WATCH, NULL, NULL, 0, WALL_BRIEF_MS, &reply, &n, NULL) < 0)
+		vm_client_end(&w->guest);
+}
+
+static int on_guest_event(struct watch *w)
+{
+	struct wire_header h;
+	const void *payload;
+	int r;
+
+	while ((r = vm_client_event(&w->guest, 0, &h, &payload, NULL)) > 0)
+		if (h.type == WIRE_OOM && (r = tell_oom(w)) < 0)
+			return r;
+	if (r < 0)
+		vm_client_end(&w->guest);
+	return 0;
 }
 
 static int64_t now_ns(void)
@@ -181,9 +217,10 @@ static int follow(struct watch *w, int64_t interval_ns, struct error *err)
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = w->pidfd, .events = POLLIN },
-				      { .fd = w->memory_events, .events = POLLPRI } };
+				      { .fd = w->memory_events, .events = POLLPRI },
+				      { .fd = w->guest.fd, .events = POLLIN } };
 		int64_t left_ms = (next - now_ns() + 999999) / 1000000;
-		int r = poll(p, 2, left_ms > INT_MAX ? INT_MAX : left_ms > 0 ? (int)left_ms : 0);
+		int r = poll(p, ARRAY_SIZE(p), left_ms > INT_MAX ? INT_MAX : left_ms > 0 ? (int)left_ms : 0);
 
 		if (r < 0 && errno != EINTR)
 			return error_set(err, errno, "wait for the container");
@@ -193,7 +230,9 @@ static int follow(struct watch *w, int64_t interval_ns, struct error *err)
 				return r < 0 ? r : 0;
 			r = 1;
 		}
-		if (r > 0 && p[0].revents)
+		if (r > 0 && p[2].revents && (r = on_guest_event(w)) < 0)
+			return r;
+		if (r >= 0 && p[0].revents)
 			return 0;
 		if (now_ns() < next)
 			continue;
@@ -222,15 +261,19 @@ int rt_events(const struct rt_context *ctx, const char *id, int64_t interval_ns,
 		return error_rule(err, ESRCH, TEXT_EVENTS_STOPPED, id);
 	w.ctx = ctx;
 	w.id = id;
+	w.is_vm = state.is_vm;
 	w.emit = emit;
 	w.data = data;
 	w.pidfd = state_pidfd(&state, NULL);
 	r = look_at(&w, &state, err);
+	if (r == 1 && !once && w.is_vm)
+		watch_guest(&w);
 	if (r == 1 && !once && w.pidfd >= 0)
 		r = follow(&w, interval_ns, err);
 	else if (r >= 0)
 		r = emit_stats(&w, err);
 	close_cgroup(&w);
+	vm_client_end(&w.guest);
 	cg_host_close(&w.host);
 	if (w.pidfd >= 0)
 		close(TAKE_FD(w.pidfd));

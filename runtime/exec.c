@@ -28,6 +28,9 @@
 #include "runtime/seccomp_cache.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
+#include "runtime/vm_ask.h"
+#include "runtime/vm_exec.h"
+#include "runtime/vm_gate.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 #include "spec/base/proc.h"
@@ -45,6 +48,7 @@ struct exec {
 	struct proc_plan plan;
 	bool clone_late, cloned_late; /* see guard.h */
 	int init_pidfd;
+	int vm_socket;                /* of a virtual machine; -1 */
 	int console_master;
 	char **extra_env;
 	uint32_t preserve_fds;
@@ -53,7 +57,7 @@ struct exec {
 };
 
 #define EXEC_INIT \
-	{ .init_pidfd = -1, .console_master = -1, .child_stdio = { -1, -1, -1 }, \
+	{ .init_pidfd = -1, .vm_socket = -1, .console_master = -1, .child_stdio = { -1, -1, -1 }, \
 	  .launch = LAUNCH_INIT }
 
 static int check_status(const struct exec *x, struct error *err)
@@ -91,10 +95,12 @@ static int plan(struct exec *x, struct error *err)
 
 		r = proc_seccomp_get(lx->seccomp, cache, x->arena, x->ctx->log, &x->seccomp, err);
 	}
-	if (r == 0 && x->state.sandbox && x->state.sandbox->keeps_projects)
+	if (r == 0 && !x->state.is_vm && x->state.sandbox && x->state.sandbox->keeps_projects)
 		r = proc_seccomp_keep_projects(&x->seccomp, x->arena, err);
 	if (r < 0)
 		return error_wrap(err, r, "cannot prepare the seccomp filter");
+	if (x->state.is_vm) /* the rest is planned in the guest */
+		return 0;
 
 	struct proc_options opt = {
 		.linux_ = lx,
@@ -106,6 +112,16 @@ static int plan(struct exec *x, struct error *err)
 	};
 
 	return proc_plan_make(x->source.process, &opt, x->arena, &x->plan, err);
+}
+
+/* What a guest cannot be asked for. */
+static int check_vm(const struct exec *x, struct error *err)
+{
+	if (x->preserve_fds)
+		return error_rule(err, ENOTSUP, "a virtual machine cannot be given descriptors but standard input and output (--preserve-fds, LISTEN_FDS)");
+	if (x->opt->cgroup)
+		return error_rule(err, ENOTSUP, "--cgroup: the cgroups of a virtual machine's processes are the guest's own");
+	return wall_check_process(x->source.process, "/process", err);
 }
 
 static int prepare(struct exec *x, struct error *err)
@@ -133,7 +149,7 @@ static int prepare(struct exec *x, struct error *err)
 	if (r == 0)
 		r = check_terminal(x, err);
 	if (r == 0)
-		r = lsm_check(x->source.process, err);
+		r = x->state.is_vm ? check_vm(x, err) : lsm_check(x->source.process, err);
 	if (r == 0)
 		r = plan(x, err);
 	if (r == 0)
@@ -284,6 +300,20 @@ static int enter(struct exec *x, struct launch_program *p, struct error *err)
 	return p->process->terminal ? open_terminal(x, p->root_fd, p, err) : 0;
 }
 
+_Noreturn static void become_proxy(struct launch *l, const struct exec *x)
+{
+	struct wall_proxy proxy = {
+		.ctx = x->ctx,
+		.id = x->opt->id,
+		.socket_fd = x->vm_socket,
+		.process = x->source.process,
+		.filter = &x->seccomp,
+		.stdio = { x->child_stdio[0], x->child_stdio[1], x->child_stdio[2] },
+	};
+
+	wall_proxy(l, &proxy);
+}
+
 static void exec_child(struct launch *l, void *data)
 {
 	struct exec *x = data;
@@ -300,6 +330,8 @@ static void exec_child(struct launch *l, void *data)
 	};
 
 	trace_process(x->ctx->trace, "process of exec");
+	if (x->state.is_vm)
+		become_proxy(l, x);
 	if (x->state.may_be_traced)
 		guard_forget_environment();
 	if (enter(x, &program, &err) < 0)
@@ -355,11 +387,11 @@ static int supervise(struct exec *x, struct error *err)
 static int finish(struct exec *x, struct error *err)
 {
 	struct launch *l = &x->launch;
-	int r = launch_verify(l, &x->plan, err);
+	int r = x->state.is_vm ? 0 : launch_verify(l, &x->plan, err);
 
-	if (r == 0)
+	if (r == 0 && !x->state.is_vm)
 		r = proc_apply_outside(&x->plan, l->pid, err);
-	if (r == 0)
+	if (r == 0 && !x->state.is_vm)
 		r = proc_apply_affinity(&x->plan, l->pid, true, err);
 	if (r == 0 && x->opt->pidfd_socket)
 		r = console_send_pidfd(x->opt->pidfd_socket, l->pidfd, "setns", err);
@@ -374,15 +406,25 @@ static uint32_t host_uid(const struct exec *x)
 }
 
 /* A frozen cgroup freezes the child at birth: whoever asked for --ignore-paused knows, and gets it at resume. */
-static int start(struct exec *x, struct foreground *f, struct error *err)
+static int make_ready(struct exec *x, struct error *err)
 {
-	struct launch *l = &x->launch;
+	if (x->state.is_vm) {
+		x->vm_socket = wall_connect(x->ctx, x->opt->id, err);
+		return x->vm_socket < 0 ? x->vm_socket : 0;
+	}
+
 	int r = proc_apply_affinity(&x->plan, 0, false, err);
 
 	if (x->source.linux_->uid_maps.n)
 		stdio_give_pipes(&x->ctx->stdio, host_uid(x));
-	if (r == 0 && !x->clone_late)
-		r = ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err);
+	return r == 0 && !x->clone_late ? ns_exec_parent(x->init_pidfd, x->state.ns_kinds, err) : r;
+}
+
+static int start(struct exec *x, struct foreground *f, struct error *err)
+{
+	struct launch *l = &x->launch;
+	int r = make_ready(x, err);
+
 	if (r == 0)
 		r = launch_prepare(l, err);
 	if (r == 0)
@@ -399,7 +441,8 @@ static int start(struct exec *x, struct foreground *f, struct error *err)
 	if (r == 0 && x->console_master >= 0)
 		r = foreground_terminal(f, TAKE_FD(x->console_master), err);
 	if (r == 0)
-		r = launch_release(l, x->source.process->args.v[0], err);
+		r = x->state.is_vm ? wall_release(l, x->source.process->args.v[0], err)
+				   : launch_release(l, x->source.process->args.v[0], err);
 	trace_step(x->ctx->trace, "start");
 	if (r < 0)
 		launch_abort(l);

@@ -7,18 +7,20 @@
  * applies the plan of namespaces/, speaks to the parent where stages.h says so,
  * and ends in become.c.
  */
+#include "runtime/init.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "runtime/build.h"
 #include "runtime/guard.h"
 #include "runtime/launch/hooks.h"
+#include "runtime/vm_wall.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 
-static int run_hooks(struct build *b, struct error *err)
+int init_run_hooks(struct build *b, struct error *err)
 {
 	struct launch *l = &b->launch;
 	struct spec_state doc;
@@ -64,7 +66,7 @@ static int open_console(struct build *b, int *ret_peer, struct error *err)
 	return 0;
 }
 
-static int enter_namespaces(struct build *b, struct error *err)
+int init_enter_namespaces(struct build *b, struct error *err)
 {
 	struct launch *l = &b->launch;
 	int r = ns_join(b->ns, err);
@@ -85,7 +87,7 @@ static int enter_namespaces(struct build *b, struct error *err)
  * A working directory that the image lacks, while the root can still be written.
  * Whether it can be entered is become.c's to say.
  */
-static void make_cwd(const struct build *b)
+void init_make_cwd(const struct build *b)
 {
 	const char *cwd = b->spec->process.cwd;
 	auto_close int fd = strcmp(cwd, "/") != 0 ? path_mkdirs(ns_root_fd(b->ns), cwd, 0755, NULL) : -1;
@@ -97,7 +99,7 @@ static int init(struct build *b, int *ret_peer, struct error *err)
 	if (setsid() < 0)
 		return error_set(err, errno, "make a session of its own");
 
-	int r = enter_namespaces(b, err);
+	int r = init_enter_namespaces(b, err);
 
 	trace_step(b->ctx->trace, "namespaces");
 	if (r < 0)
@@ -106,8 +108,8 @@ static int init(struct build *b, int *ret_peer, struct error *err)
 	trace_step(b->ctx->trace, "root filesystem");
 	if (r < 0)
 		return error_wrap(err, r, "cannot set up the root filesystem");
-	make_cwd(b);
-	r = run_hooks(b, err);
+	init_make_cwd(b);
+	r = init_run_hooks(b, err);
 	if (r == 0 && b->spec->process.terminal)
 		r = open_console(b, ret_peer, err);
 	trace_step(b->ctx->trace, "hooks and terminal");
@@ -127,6 +129,8 @@ void build_init_child(struct launch *l, void *data)
 	trace_process(b->ctx->trace, "container's first process");
 	if (b->state.may_be_traced)
 		guard_forget_environment();
+	if (b->vm)
+		wall_child(l, b);
 	if (init(b, &peer, &err) < 0)
 		launch_fail(l, &err);
 

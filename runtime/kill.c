@@ -12,6 +12,7 @@
 #include "runtime/group_record.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
+#include "runtime/vm_ask.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
 
@@ -50,6 +51,15 @@ static int signal_all(const struct rt_state *state, int signo, struct arena *a, 
 	return r;
 }
 
+/*
+ * The machine's process passes on what it gets, but SIGSTOP is not passed to anybody: it would stop the machine, and
+ * the guest's clock with it. All of the processes are known to the guest alone.
+ */
+static bool is_for_guest(const struct rt_state *state, int signo, enum rt_kill_scope scope)
+{
+	return signo != SIGKILL && (signo == SIGSTOP || scope == RT_KILL_ALL) && state_is_alive(state);
+}
+
 int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kill_scope scope,
 	    struct error *err)
 {
@@ -61,6 +71,10 @@ int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kil
 	r = state_peek(ctx, id, &a, &state, err);
 	if (r < 0)
 		return r;
+	if (state.is_vm && state.pid && is_for_guest(&state, signo, scope)) {
+		r = wall_signal(ctx, id, signo, scope, err);
+		return r == -ESRCH && scope == RT_KILL_ALL ? 0 : r;
+	}
 	if (scope == RT_KILL_ALL) {
 		/* Sent by engines as a matter of course: a container that is gone already is no error. */
 		r = state.pid ? signal_all(&state, signo, &a, err) : 0;
@@ -117,6 +131,8 @@ static int set_frozen(const struct rt_context *ctx, const char *id, bool freeze,
 	if (cgroup_fd < 0)
 		return cgroup_fd;
 	r = cg_freeze(cgroup_fd, freeze, FREEZE_TIMEOUT_MS, err);
+	if (r == 0 && !freeze && state.is_vm)
+		wall_resumed(ctx, id);
 	return r < 0 ? error_wrap(err, r, "cannot %s container \"%s\"", freeze ? "pause" : "resume", id) : 0;
 }
 

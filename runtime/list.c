@@ -15,6 +15,7 @@
 #include "runtime/group.h"
 #include "runtime/oom_record.h"
 #include "runtime/state.h"
+#include "runtime/vm_record.h"
 #include "spec/base/auto.h"
 
 static const struct rt_sandbox *has_sandbox(const struct rt_state *state)
@@ -38,18 +39,21 @@ void rt_show_sandbox(const struct rt_sandbox *sandbox, struct spec_sandbox *spac
 }
 
 /* A stopped container says how its memory ended it, if it did. */
-static void write_state(const struct spec_state *doc, const struct rt_oom *oom, struct buf *out)
+static void write_state(const struct spec_state *doc, const struct rt_oom *oom, const char *death, struct buf *out)
 {
 	struct json_w w = { .out = out, .indent = "  " };
 
 	spec_write_state(&w, NULL, doc);
-	if (!oom)
+	if (!oom && !death)
 		return;
 	/* One more member: the closing bracket goes and comes again. */
 	out->len -= 2;
 	w.depth = 1;
 	w.has_member = true;
-	oom_write(&w, "oom", oom);
+	if (oom)
+		oom_write(&w, "oom", oom);
+	if (death)
+		json_w_str(&w, "vmDeath", death);
 	json_w_close(&w, '}');
 }
 
@@ -66,6 +70,7 @@ int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, stru
 	struct spec_state doc;
 	struct rt_oom oom;
 	struct spec_sandbox sandbox;
+	struct vm_record record;
 	char group[PATH_MAX];
 
 	state_document(&state, status, &doc);
@@ -73,8 +78,10 @@ int rt_state(const struct rt_context *ctx, const char *id, struct buf *out, stru
 	rt_show_sandbox(has_sandbox(&state), &sandbox, &doc);
 	doc.created = state.created;
 	doc.owner = "";
+	doc.isolation = state.is_vm ? "vm" : NULL;
 	doc.cpu_group = group_of(ctx, state.cgroup, group, sizeof(group));
-	write_state(&doc, status == RT_STOPPED && oom_recall(ctx, &state, &a, &oom) ? &oom : NULL, out);
+	write_state(&doc, status == RT_STOPPED && oom_recall(ctx, &state, &a, &oom) ? &oom : NULL,
+		    status == RT_STOPPED && state.is_vm && vm_record_read(ctx, id, &a, &record) ? record.death : NULL, out);
 	return 0;
 }
 

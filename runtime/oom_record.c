@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/cgroup_file.h"
+#include "runtime/vm_record.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 
@@ -66,6 +67,17 @@ bool oom_ask(const struct rt_state *state, struct arena *a, struct rt_oom *ret)
 	return true;
 }
 
+bool oom_find(const struct rt_context *ctx, const struct rt_state *state, struct arena *a, struct rt_oom *ret)
+{
+	struct vm_record record;
+
+	if (state->is_vm && vm_record_read(ctx, state->id, a, &record) && record.has_oom) {
+		*ret = record.oom;
+		return true;
+	}
+	return oom_ask(state, a, ret);
+}
+
 static void add_bytes(struct buf *out, uint64_t n)
 {
 	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
@@ -88,7 +100,7 @@ static void add_bytes(struct buf *out, uint64_t n)
 void oom_describe(const struct rt_oom *oom, struct buf *out)
 {
 	buf_puts(out, "out of memory: ");
-	if (!oom->cgroup[0]) {
+	if (!oom->cgroup[0] && !oom->is_guests) {
 		buf_puts(out, "the host had none left, no limit was hit");
 	} else {
 		buf_puts(out, "limit ");
@@ -96,7 +108,10 @@ void oom_describe(const struct rt_oom *oom, struct buf *out)
 			add_bytes(out, oom->limit);
 			buf_puts(out, " ");
 		}
-		buf_printf(out, "of cgroup /%s", oom->cgroup);
+		if (oom->is_guests)
+			buf_puts(out, "in its virtual machine");
+		else
+			buf_printf(out, "of cgroup /%s", oom->cgroup);
 		if (oom->peak != UINT64_MAX) {
 			buf_puts(out, ", peak ");
 			add_bytes(out, oom->peak);
@@ -123,6 +138,8 @@ void oom_write(struct json_w *w, const char *name, const struct rt_oom *oom)
 	json_w_uint(w, "kills", oom->kills);
 	if (oom->cgroup[0])
 		json_w_str(w, "cgroup", oom->cgroup);
+	if (oom->is_guests)
+		json_w_bool(w, "guest", true);
 	if (oom->limit != UINT64_MAX)
 		json_w_uint(w, "limit", oom->limit);
 	if (oom->peak != UINT64_MAX)
@@ -174,10 +191,11 @@ static bool read_kept(const struct rt_context *ctx, const char *id, struct arena
 		.peak = member(oom, "peak", UINT64_MAX),
 	};
 	json_string(json_get(oom, "cgroup"), &ret->cgroup, NULL);
+	json_bool(json_get(oom, "guest"), &ret->is_guests, NULL);
 	return true;
 }
 
 bool oom_recall(const struct rt_context *ctx, const struct rt_state *state, struct arena *a, struct rt_oom *ret)
 {
-	return read_kept(ctx, state->id, a, ret) || oom_ask(state, a, ret);
+	return read_kept(ctx, state->id, a, ret) || oom_find(ctx, state, a, ret);
 }

@@ -16,6 +16,8 @@
 
 #define OOM_RECORD "exit.json"
 
+/* Of a container of either wall: a virtual machine's process has noted what happened in the guest (vm_record.h). */
+bool oom_find(const struct rt_context *ctx, const struct rt_state *state, struct arena *a, struct rt_oom *ret);
 /* Asks the leaf and the cgroups above it. False when nobody was killed, or no memory controller counts. */
 bool oom_ask(const struct rt_state *state, struct arena *a, struct rt_oom *ret);
 /* "out of memory: limit 64 MiB of cgroup /a/b, peak 64 MiB, 1 process killed" */

@@ -39,6 +39,7 @@ struct rt_context {
 	const char *store;        /* directory of the image layers, absolute; NULL: OVL_STORE_DEFAULT */
 	const char *cpu_group_base; /* path of the CPU groups' base in the cgroup tree; NULL: CPG_DEFAULT_BASE */
 	enum rt_isolation isolation;
+	const char *kernel;       /* of guests; NULL: the best there is (vm/kernel/kernel.h) */
 	const struct log *log;
 	struct trace *trace;      /* of the steps; NULL: none */
 	char *const *argv;        /* of this command, for shared.h */
@@ -184,6 +185,19 @@ int rt_pids(const struct rt_context *ctx, const char *id, struct arena *a, pid_t
 	    struct error *err);
 
 /*
+ * The processes in a container's virtual machine, as its guest numbers them, fit for a terminal. *ret_is_vm false: it has
+ * none, and rt_pids() knows. None for a stopped container; -EAGAIN for a paused one.
+ */
+struct rt_guest_process {
+	uint32_t pid, ppid, uid;
+	uint64_t start_ms, cpu_ms; /* since the epoch; used */
+	uint64_t rss;              /* bytes */
+	const char *tty, *command;
+};
+int rt_guest_processes(const struct rt_context *ctx, const char *id, struct arena *a, bool *ret_is_vm,
+		       struct rt_guest_process **ret, size_t *ret_n, struct error *err);
+
+/*
  * `events`: calls emit with one JSON line each (no newline): statistics every
  * interval_ns, OOM at once, until the container stops. once: one line of statistics.
  */
@@ -244,6 +258,7 @@ struct rt_oom {
 	uint64_t kills;
 	const char *cgroup;       /* the one whose limit was hit: the leaf, or the group above it */
 	uint64_t limit, peak;     /* bytes; UINT64_MAX: unknown */
+	bool is_guests;           /* the guest's kernel did it, in the container's virtual machine; cgroup is "" */
 };
 
 /*

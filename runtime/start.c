@@ -20,6 +20,7 @@
 #include "runtime/state.h"
 #include "runtime/launch/stub/stub.h"
 #include "runtime/texts.h"
+#include "runtime/vm_gate.h"
 #include "spec/base/auto.h"
 #include "spec/base/proc.h"
 
@@ -156,7 +157,8 @@ static int open_gate(int dir_fd, const struct rt_state *state, int pidfd, const 
 	if (write(gate, &go, 1) != 1)
 		return error_set(err, errno, "release the container's first process");
 
-	int r = diagnose_wait(status, state->pid, pidfd, program, EXEC_TIMEOUT_MS, err);
+	int r = state->is_vm ? wall_verdict(status, pidfd, program, err)
+			     : diagnose_wait(status, state->pid, pidfd, program, EXEC_TIMEOUT_MS, err);
 
 	remove_fifos(dir_fd);
 	return r;
@@ -208,7 +210,8 @@ int rt_start(const struct rt_context *ctx, const char *id, struct error *err)
 	trace_step(ctx->trace, "state");
 	if (spec) {
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-		r = start_container_hooks(ctx, &state, spec, err);
+		if (!state.is_vm) /* the guest runs its own */
+			r = start_container_hooks(ctx, &state, spec, err);
 	}
 	if (r == 0)
 		r = open_gate(dir_fd, &state, pidfd, state.program, err);

@@ -17,6 +17,7 @@
 
 #include "runtime/group_record.h"
 #include "runtime/oom_record.h"
+#include "runtime/vm_record.h"
 #include "runtime/texts.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
@@ -278,7 +279,7 @@ int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struc
 	static const char *const files[] = { STATE_EXEC_FIFO, STATE_STATUS_FIFO, "config.json",
 					     ".state.json.tmp", "cgroup", "unit", STATE_SANDBOX, STATE_CGROUP_NEXT, GROUP_RECORD,
 					     "." GROUP_RECORD ".tmp", OOM_RECORD, "." OOM_RECORD ".tmp",
-					     STATE_NOTIFY_DIR "/notify.sock" };
+					     STATE_NOTIFY_DIR "/notify.sock", VM_SOCKET, VM_RECORD };
 	char path[PATH_MAX];
 
 	/* state.json goes first of the things that make it look whole, the directory last. */

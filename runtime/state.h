@@ -16,6 +16,9 @@
  *	<root>/<id>/notify/     the sd_notify socket, when NOTIFY_SOCKET was set
  *	<root>/<id>/move.json   a move to another CPU group is going on or was cut short (group_record.h)
  *	<root>/<id>/exit.json   the container's memory ended it (oom_record.h)
+ *	<root>/<id>/vm.sock     where the process of a virtual machine takes commands (vm/session/)
+ *	<root>/<id>/vm.record   what it left behind (vm_record.h)
+ *	<root>/.kvm@            the KVM of this boot was seen to work (vm_host.c)
  *	<root>/.attended@/<id>   locked by the command that the container must not outlive (attended.h)
  *	<root>/.seccomp@/        compiled filters; '@' cannot be part of an id
  *

@@ -13,9 +13,11 @@
 #include "cgroups/cgroups.h"
 #include "runtime/group_record.h"
 #include "runtime/state.h"
+#include "runtime/vm_ask.h"
 #include "spec/base/auto.h"
 
 #define FREEZE_TIMEOUT_MS 10000
+#define SYNC_TIMEOUT_MS 60000
 
 /* The cgroup may be another one by now (a move between groups); one that is gone has nobody in it. */
 static int open_cgroup(const struct still *s, struct error *err)
@@ -87,6 +89,20 @@ static void dismiss_helper(struct still *s)
 	s->helper = 0;
 }
 
+/* A guest keeps for a while what its programs have written. */
+static int sync_guest(const struct still *s, enum rt_status status, struct error *err)
+{
+	int r;
+
+	if (status == RT_PAUSED) {
+		r = error_rule(err, EAGAIN, "a paused virtual machine may have files that are not written yet");
+		error_hint(err, "resume it");
+		return r;
+	}
+	r = wall_tell(s->ctx, s->id, WIRE_SYNC, NULL, SYNC_TIMEOUT_MS, err);
+	return r < 0 ? error_wrap(err, r, "cannot have the guest of container \"%s\" write its files", s->id) : 0;
+}
+
 int still_begin(void *still, struct error *err)
 {
 	struct still *s = still;
@@ -105,6 +121,9 @@ int still_begin(void *still, struct error *err)
 
 	if (status == RT_STOPPED)
 		return 0;
+	r = state.is_vm ? sync_guest(s, status, err) : 0;
+	if (r < 0)
+		return r;
 	s->is_frozen = true;
 	if (status == RT_PAUSED)
 		return 0;

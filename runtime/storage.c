@@ -377,7 +377,7 @@ int storage_make(struct build *b, struct error *err)
 	}
 	if (r == 0 && s->has_root)
 		ns_set_root(b->ns, s->trees[0].mount_fd);
-	if (r == 0 && b->state.sandbox->keeps_projects)
+	if (r == 0 && b->state.sandbox->keeps_projects && !b->vm) /* a guest cannot ask for it */
 		r = proc_seccomp_keep_projects(&b->proc.seccomp, b->arena, err);
 	return r;
 }

@@ -13,6 +13,7 @@
 #include "runtime/resources.h"
 #include "runtime/state.h"
 #include "runtime/texts.h"
+#include "runtime/vm_update.h"
 #include "spec/base/auto.h"
 
 static int write_limits(const struct rt_context *ctx, const struct rt_state *state,
@@ -54,8 +55,12 @@ int rt_update(const struct rt_context *ctx, const char *id, const struct spec_re
 	auto_buf struct buf text = BUF_INIT;
 
 	r = group_still_admits(ctx, &state, merged, spec, err);
-	if (r == 0)
-		r = write_limits(ctx, &state, resources_delta(res, merged, &a), &a, err);
+	if (r == 0) {
+		struct wall_change change = { .now = now, .delta = resources_delta(res, merged, &a) };
+
+		r = state.is_vm ? wall_update(ctx, &state, spec, &change, &a, err)
+				: write_limits(ctx, &state, change.delta, &a, err);
+	}
 	if (r < 0)
 		return error_wrap(err, r, "cannot update container \"%s\"", id);
 	resources_write(merged, &text);

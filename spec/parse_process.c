@@ -78,15 +78,10 @@ static bool holds(const struct spec_strings *list, const char *s)
 static void parse_capabilities(struct reader *rd, const struct json *obj,
 			       struct spec_capabilities *caps)
 {
-	static const char *const names[SPEC_CAPSETS] = {
-		[SPEC_CAP_BOUNDING] = "bounding",   [SPEC_CAP_EFFECTIVE] = "effective",
-		[SPEC_CAP_PERMITTED] = "permitted", [SPEC_CAP_INHERITABLE] = "inheritable",
-		[SPEC_CAP_AMBIENT] = "ambient",
-	};
 	size_t total = 0;
 
 	for (size_t set = 0; set < SPEC_CAPSETS; set++) {
-		const struct json *list = rd_array(rd, obj, names[set]);
+		const struct json *list = rd_array(rd, obj, spec_capset_names[set]);
 
 		total += list ? list->count : 0;
 	}
@@ -95,7 +90,7 @@ static void parse_capabilities(struct reader *rd, const struct json *obj,
 	caps->unknown.v = ARENA_NEW_N(rd->a, char *, total + 1);
 
 	for (size_t set = 0; set < SPEC_CAPSETS; set++) {
-		json_each(v, rd_array(rd, obj, names[set]))
+		json_each(v, rd_array(rd, obj, spec_capset_names[set]))
 		{
 			if (!rd_is(rd, v, JSON_STRING))
 				return;
@@ -131,18 +126,11 @@ static void parse_scheduler(struct reader *rd, const struct json *obj, struct sp
 static void parse_io_priority(struct reader *rd, const struct json *obj,
 			      struct spec_io_priority *io)
 {
-	/* include/uapi/linux/ioprio.h */
-	static const struct spec_word classes[] = {
-		{ "IOPRIO_CLASS_RT", 1 },
-		{ "IOPRIO_CLASS_BE", 2 },
-		{ "IOPRIO_CLASS_IDLE", 3 },
-		{ NULL, 0 },
-	};
 	int64_t ioprio_class = 0, priority = 0;
 
 	if (!rd_need(rd, obj, "class"))
 		return;
-	rd_word(rd, obj, "class", classes, &ioprio_class);
+	rd_word(rd, obj, "class", spec_ioprio_classes, &ioprio_class);
 	rd_int(rd, obj, "priority", 0, 7, &priority);
 	io->ioprio_class = (int)ioprio_class;
 	io->priority = (int)priority;

@@ -27,6 +27,8 @@ void parse_idmaps(struct reader *rd, const struct json *obj, const char *name,
 extern const struct spec_word spec_ns_words[];
 extern const struct spec_word spec_rlimit_words[];
 extern const struct spec_word spec_scheduler_policies[], spec_scheduler_flags[];
+extern const struct spec_word spec_ioprio_classes[];
+extern const char *const spec_capset_names[SPEC_CAPSETS];
 extern const struct spec_word spec_memory_policy_modes[], spec_memory_policy_flags[];
 extern const struct spec_word spec_seccomp_actions[], spec_seccomp_archs[];
 extern const struct spec_word spec_seccomp_flags[], spec_seccomp_operators[];

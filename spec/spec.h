@@ -400,6 +400,9 @@ int spec_validate_process(const struct spec_process *process, const struct log *
 int spec_parse_process(const char *text, size_t n, struct arena *a, const struct log *log,
 		       struct spec_process **ret, struct error *err);
 
+/* The same object, written: what spec_parse_process() reads is what *process says. */
+void spec_write_process(struct json_w *w, const char *name, const struct spec_process *process);
+
 /* A bare `linux.resources` object, as `update -r FILE` gets it. */
 int spec_parse_resources(const char *text, size_t n, struct arena *a, const struct log *log,
 			 struct spec_resources **ret, struct error *err);
@@ -503,6 +506,7 @@ struct spec_state {
 	const char *rootfs, *created, *owner; /* NULL: left out */
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
+	const char *isolation; /* likewise: "vm" */
 	const char *cpu_group; /* NULL: left out */
 	const char *image;     /* likewise: what the root is made of */
 	const struct spec_sandbox *sandbox;

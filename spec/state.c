@@ -39,6 +39,7 @@ void spec_write_state(struct json_w *w, const char *name, const struct spec_stat
 		json_w_close(w, '}');
 	}
 	write_optional(w, "owner", state->owner);
+	write_optional(w, "isolation", state->isolation);
 	write_optional(w, "cpuGroup", state->cpu_group);
 	write_optional(w, "image", state->image);
 	if (state->sandbox)

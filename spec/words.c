@@ -84,6 +84,21 @@ int spec_rlimit_number(const char *name)
 	return w ? (int)w->value : -1;
 }
 
+/* config.md Linux process */
+const char *const spec_capset_names[SPEC_CAPSETS] = {
+	[SPEC_CAP_BOUNDING] = "bounding",   [SPEC_CAP_EFFECTIVE] = "effective",
+	[SPEC_CAP_PERMITTED] = "permitted", [SPEC_CAP_INHERITABLE] = "inheritable",
+	[SPEC_CAP_AMBIENT] = "ambient",
+};
+
+/* include/uapi/linux/ioprio.h */
+const struct spec_word spec_ioprio_classes[] = {
+	{ "IOPRIO_CLASS_RT", 1 },
+	{ "IOPRIO_CLASS_BE", 2 },
+	{ "IOPRIO_CLASS_IDLE", 3 },
+	{ NULL, 0 },
+};
+
 /* include/uapi/linux/sched.h. SCHED_ISO is reserved there and refused by every kernel so far. */
 const struct spec_word spec_scheduler_policies[] = {
 	{ "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 }, { "SCHED_RR", 2 },	    { "SCHED_BATCH", 3 },

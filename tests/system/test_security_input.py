@@ -100,7 +100,7 @@ ANNOTATIONS = {
     "run.oci.systemd.subgroup": "../../x", "run.oci.systemd.force_cgroup_v1": "/tmp", "run.oci.delegate-cgroup": "..", "run.oci.mount_context_type": "x",
     "run.oci.pidfd_receiver": "/tmp/socket", "run.oci.timeout": "1", "module.wasm.image/variant": "compat", "org.systemd.property.ExecStartPost": "['/bin/true']",
     "org.systemd.property.TimeoutStopUSec": "uint64 1", "io.kubernetes.cri-o.UnifiedCgroup.x": "memory.max=max", "io.katacontainers.config.hypervisor.path": "/tmp/x",
-    "io.katacontainers.config.hypervisor.virtio_fs_extra_args": "[\"-o\", \"source=/\"]", "krun.cpus": "1", "dev.bulkhead.isolation": "none", "dev.bulkhead": "x",
+    "io.katacontainers.config.hypervisor.virtio_fs_extra_args": "[\"-o\", \"source=/\"]", "krun.cpus": "1", "dev.bulkhead": "x",
     "org.criu.config": "/tmp/criu", "io.containerd.runc.v2.group": "x", "binary:///bin/true": "binary:///bin/true", "../../../tmp/up": "../../../tmp/up",
     "LD_PRELOAD": "/tmp/evil.so", "com.docker.network": LONG, "": "", "%s%n": "%s%n", "a\nb": "c\nd", "org.opencontainers.image.stopSignal": "KILL",
 }

@@ -117,13 +117,13 @@ static void expect_text(const struct rt_oom *oom, const char *text)
 
 Test(oom_record, the_sentence_has_the_numbers)
 {
-	expect_text(&(struct rt_oom){ 1, "a/b", 64 << 20, 64 << 20 },
+	expect_text(&(struct rt_oom){ 1, "a/b", 64 << 20, 64 << 20, false },
 		    "out of memory: limit 64 MiB of cgroup /a/b, peak 64 MiB, 1 process killed");
-	expect_text(&(struct rt_oom){ 3, "a", 1536 << 20, UINT64_MAX },
+	expect_text(&(struct rt_oom){ 3, "a", 1536 << 20, UINT64_MAX, false },
 		    "out of memory: limit 1.5 GiB of cgroup /a, 3 processes killed");
-	expect_text(&(struct rt_oom){ 1, "a", UINT64_MAX, 1000 },
+	expect_text(&(struct rt_oom){ 1, "a", UINT64_MAX, 1000, false },
 		    "out of memory: limit of cgroup /a, peak 1000 bytes, 1 process killed");
-	expect_text(&(struct rt_oom){ 1, "", UINT64_MAX, UINT64_MAX },
+	expect_text(&(struct rt_oom){ 1, "", UINT64_MAX, UINT64_MAX, false },
 		    "out of memory: the host had none left, no limit was hit, 1 process killed");
 }
 
@@ -141,7 +141,7 @@ Test(oom_record, what_is_kept_comes_back_without_the_cgroup)
 	int fd = open(path, O_RDONLY | O_DIRECTORY);
 
 	cr_expect_not(oom_recall(&ctx, &state, &a, &got), "nothing is kept yet");
-	cr_assert_eq(oom_keep(fd, &(struct rt_oom){ 2, "gold", 4096, UINT64_MAX }, NULL), 0);
+	cr_assert_eq(oom_keep(fd, &(struct rt_oom){ 2, "gold", 4096, UINT64_MAX, false }, NULL), 0);
 	cr_assert(oom_recall(&ctx, &state, &a, &got));
 	cr_expect_eq(got.kills, 2);
 	cr_expect_str_eq(got.cgroup, "gold");
