@@ -10,6 +10,8 @@
 #include "spec/base/auto.h"
 #include "spec/base/rfc3339.h"
 
+#define ROW_BYTES 1024 /* a guess at what one is as JSON: it need not grow step by step */
+
 static const char *of_limit(const char *now, uint64_t limit, const char *limit_text,
 			    struct arena *a)
 {
@@ -86,6 +88,7 @@ static void add_table(struct buf *out, const struct cli_sample *sample, bool rat
 
 static void add_json(struct buf *out, const struct cli_sample *sample)
 {
+	buf_reserve(out, sample->n * ROW_BYTES);
 	buf_putc(out, '[');
 	for (size_t i = 0; i < sample->n; i++) {
 		if (i)

@@ -15,16 +15,27 @@
 #define WINDOW_MIN_US 500000
 #define WINDOW_MAX_US 10000000
 
+/* What follows "key=", a word of the line. */
+static const char *after(const char *line, const char *end, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *s = line; s < end; s++) {
+		if ((size_t)(end - s) > n && memcmp(s, key, n) == 0)
+			return s + n;
+		while (s < end && *s != ' ')
+			s++;
+	}
+	return NULL;
+}
+
 /* "12.34" after key as 1234. */
 static bool percent_after(const char *line, const char *end, const char *key, uint32_t *ret)
 {
-	const char *s = memmem(line, (size_t)(end - line), key, strlen(key));
+	const char *s = after(line, end, key);
 	uint32_t v = 0;
 
-	if (!s)
-		return false;
-	s += strlen(key);
-	if (*s < '0' || *s > '9')
+	if (!s || *s < '0' || *s > '9')
 		return false;
 	for (; *s >= '0' && *s <= '9' && v < 100000; s++)
 		v = v * 10 + (uint32_t)(*s - '0');
@@ -40,12 +51,12 @@ static bool percent_after(const char *line, const char *end, const char *key, ui
 
 static bool total_after(const char *line, const char *end, uint64_t *ret)
 {
-	const char *s = memmem(line, (size_t)(end - line), "total=", 6);
+	const char *s = after(line, end, "total=");
 	uint64_t v = 0;
 
-	if (!s || s[6] < '0' || s[6] > '9')
+	if (!s || *s < '0' || *s > '9')
 		return false;
-	for (s += 6; *s >= '0' && *s <= '9'; s++)
+	for (; *s >= '0' && *s <= '9'; s++)
 		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
 			return false;
 	*ret = v;
@@ -60,15 +71,15 @@ bool cpg_psi_parse(const char *text, struct cpg_psi *ret)
 		const char *end = line + strcspn(line, "\n");
 
 		if (strncmp(line, "some ", 5) == 0)
-			psi.has = percent_after(line, end, " avg10=", &psi.some10) &&
-				  percent_after(line, end, " avg60=", &psi.some60) &&
-				  percent_after(line, end, " avg300=", &psi.some300) &&
+			psi.has = percent_after(line, end, "avg10=", &psi.some10) &&
+				  percent_after(line, end, "avg60=", &psi.some60) &&
+				  percent_after(line, end, "avg300=", &psi.some300) &&
 				  total_after(line, end, &psi.some_total);
 		/* cpu.pressure has had this line since Linux 5.13. */
 		else if (strncmp(line, "full ", 5) == 0 &&
-			 !(percent_after(line, end, " avg10=", &psi.full10) &&
-			   percent_after(line, end, " avg60=", &psi.full60) &&
-			   percent_after(line, end, " avg300=", &psi.full300) &&
+			 !(percent_after(line, end, "avg10=", &psi.full10) &&
+			   percent_after(line, end, "avg60=", &psi.full60) &&
+			   percent_after(line, end, "avg300=", &psi.full300) &&
 			   total_after(line, end, &psi.full_total)))
 			return false;
 		line = end + (*end == '\n');

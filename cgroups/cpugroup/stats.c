@@ -45,10 +45,23 @@ struct wanted {
 	uint64_t *ret;
 };
 
-static void read_flat(const char *text, const struct wanted *w, size_t n)
+/* Returns how many of the keys are there, up to the last of them. */
+static size_t read_flat(const char *text, const struct wanted *w, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		cg_flat_value(text, w[i].key, w[i].ret);
+	size_t found = 0;
+
+	for (const char *line = text; *line && found < n;) {
+		size_t i = found, len = strcspn(line, " \n");
+
+		while (i < n && (strncmp(line, w[i].key, len) != 0 || w[i].key[len]))
+			i++;
+		if (i < n && cg_flat_value(line, w[i].key, w[i].ret))
+			found = i + 1;
+		line += len;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return found;
 }
 
 static void read_psi(int fd, const char *file, unsigned bit, unsigned *lacks, struct cpg_psi *ret)
@@ -68,13 +81,12 @@ static void read_cpu(int fd, struct cpg_stat *s, unsigned *lacks)
 		{ "nr_throttled", &s->nr_throttled }, { "throttled_usec", &s->throttled_usec },
 		{ "nr_bursts", &s->nr_bursts },       { "burst_usec", &s->burst_usec },
 	};
+	enum { OF_ALL = 3 }; /* so many are there without it */
 	char text[CG_FILE_MAX];
 
-	if (cg_read(fd, "cpu.stat", text, sizeof(text)) > 0) {
-		read_flat(text, wanted, ARRAY_SIZE(wanted));
-		/* Usage is counted without the controller as well. */
-		s->has_cpu = strstr(text, "nr_periods ") != NULL;
-	}
+	/* Usage is counted without the controller as well. */
+	if (cg_read(fd, "cpu.stat", text, sizeof(text)) > 0)
+		s->has_cpu = read_flat(text, wanted, ARRAY_SIZE(wanted)) > OF_ALL;
 	if (s->has_cpu)
 		read_cap(fd, s);
 	read_psi(fd, "cpu.pressure", NO_CPU_PSI, lacks, &s->cpu);
@@ -180,6 +192,18 @@ struct visit {
 	uint64_t residual; /* what leaves that a move left behind are still charged */
 };
 
+/* "path/name" */
+static const char *join(struct arena *a, const char *path, const char *name)
+{
+	size_t n = strlen(path), m = strlen(name);
+	char *text = arena_alloc(a, n + 1 + m + 1);
+
+	memcpy(text, path, n);
+	text[n] = '/';
+	memcpy(text + n + 1, name, m);
+	return text;
+}
+
 static int add_leaf(struct walk *w, int fd, struct visit *v, const char *id)
 {
 	struct cpg_stat s;
@@ -189,7 +213,7 @@ static int add_leaf(struct walk *w, int fd, struct visit *v, const char *id)
 		return r;
 	s.name = id;
 	s.group = v->name;
-	s.path = arena_printf(w->arena, "%s/%s", v->path, id);
+	s.path = join(w->arena, v->path, id);
 
 	size_t row = add_row(w); /* first: it may give the rows another place */
 

@@ -6,14 +6,13 @@
  * say; a limit that is not there is null; what no controller counts is left out.
  */
 
-#include <stdio.h>
-
 static void percent(struct json_w *w, const char *name, uint32_t hundredths)
 {
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%u.%02u", hundredths / 100, hundredths % 100);
+	unsigned rest = hundredths % 100;
+	const char fraction[] = { '.', (char)('0' + rest / 10), (char)('0' + rest % 10) };
 
-	json_w_raw(w, name, text, (size_t)n);
+	json_w_uint(w, name, hundredths / 100);
+	buf_add(w->out, fraction, sizeof(fraction));
 }
 
 static void limit(struct json_w *w, const char *name, uint64_t v)

@@ -31,12 +31,33 @@ char *buf_reserve(struct buf *b, size_t n)
 	return b->data + b->len;
 }
 
+/* Most of what is added is a few bytes: sizes that are constant become single moves, and no call. */
+static void copy(char *to, const char *from, size_t n)
+{
+	if (n > 16) {
+		memcpy(to, from, n);
+	} else if (n >= 8) {
+		char last[8];
+
+		memcpy(last, from + n - 8, 8);
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, last, 8);
+	} else if (n >= 4) {
+		char last[4];
+
+		memcpy(last, from + n - 4, 4);
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, last, 4);
+	} else if (n > 0) {
+		to[0] = from[0];
+		to[n / 2] = from[n / 2];
+		to[n - 1] = from[n - 1];
+	}
+}
+
 void buf_add(struct buf *b, const void *bytes, size_t n)
 {
-	char *to = buf_reserve(b, n);
-
-	if (n)
-		memcpy(to, bytes, n);
+	copy(b->len + n < b->cap ? b->data + b->len : buf_reserve(b, n), bytes, n);
 	b->len += n;
 	b->data[b->len] = '\0';
 }
@@ -48,7 +69,22 @@ void buf_puts(struct buf *b, const char *s)
 
 void buf_putc(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	if (b->len + 1 >= b->cap)
+		buf_reserve(b, 1);
+	b->data[b->len++] = c;
+	b->data[b->len] = '\0';
+}
+
+void buf_putu(struct buf *b, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

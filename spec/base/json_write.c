@@ -28,7 +28,7 @@ void json_escape(struct buf *b, const char *s, size_t n)
 	buf_putc(b, '"');
 	for (size_t i = 0, plain = 0;; i++) {
 		unsigned char c = i < n ? (unsigned char)s[i] : 0;
-		size_t len = i < n ? utf8_length(s + i, n - i) : 0;
+		size_t len = i >= n ? 0 : c >= 0x20 && c < 0x80 ? 1 : utf8_length(s + i, n - i);
 
 		/* DEL and the rest of ASCII go as they are, in one piece as long as possible. */
 		if (len >= 1 && c >= 0x20 && c != '"' && c != '\\') {
@@ -96,13 +96,15 @@ void json_w_str(struct json_w *w, const char *name, const char *value)
 void json_w_int(struct json_w *w, const char *name, int64_t value)
 {
 	begin_value(w, name);
-	buf_printf(w->out, "%" PRId64, value);
+	if (value < 0)
+		buf_putc(w->out, '-');
+	buf_putu(w->out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void json_w_uint(struct json_w *w, const char *name, uint64_t value)
 {
 	begin_value(w, name);
-	buf_printf(w->out, "%" PRIu64, value);
+	buf_putu(w->out, value);
 }
 
 void json_w_bool(struct json_w *w, const char *name, bool value)

@@ -63,3 +63,31 @@ Test(buf, reserved_room_is_there)
 	buf_putc(&b, 'z');
 	cr_expect_eq(strlen(b.data), 100002);
 }
+
+Test(buf, pieces_of_every_length_are_whole)
+{
+	static const char from[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (size_t n = 0; n < sizeof(from); n++) {
+		auto_buf struct buf b = BUF_INIT;
+
+		buf_putc(&b, '<');
+		buf_add(&b, from, n);
+		buf_putc(&b, '>');
+		cr_expect_eq(b.len, n + 2);
+		cr_expect_eq(memcmp(b.data + 1, from, n), 0, "%zu", n);
+		cr_expect_str_eq(b.data + n + 1, ">");
+	}
+}
+
+Test(buf, numbers_are_decimal)
+{
+	auto_buf struct buf b = BUF_INIT;
+
+	buf_putu(&b, 0);
+	buf_putc(&b, ' ');
+	buf_putu(&b, 1000);
+	buf_putc(&b, ' ');
+	buf_putu(&b, UINT64_MAX);
+	cr_expect_str_eq(b.data, "0 1000 18446744073709551615");
+}
