@@ -199,5 +199,7 @@ int cg_device_attach(int cg_fd, enum cg_age age, const void *insns, size_t n, st
 		r = error_set(err, -r, "query the device programs of the cgroup");
 	else
 		r = put_in_force(cg_fd, prog_fd, &old, err);
+	if (age == CG_FRESH)
+		(void)TAKE_FD(prog_fd); /* ends with the command that makes the container */
 	return r < 0 ? error_wrap(err, r, "cannot restrict access to devices") : 0;
 }

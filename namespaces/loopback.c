@@ -13,7 +13,7 @@
 int ns_loopback_up(struct error *err)
 {
 	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* closed by the next execve */
 
 	if (fd < 0)
 		return error_set(err, errno, "socket AF_INET for the loopback device");

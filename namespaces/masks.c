@@ -5,7 +5,8 @@
  * All masked directories share one empty read-only tmpfs, all masked files one
  * /dev/null that is proven to be the null device on the very descriptor that is
  * mounted (CVE-2025-31133). Nothing is cloned before it is certain to be
- * attached: dropping an unattached clone waits for an RCU grace period.
+ * attached: dropping an unattached clone waits for an RCU grace period. The first
+ * of each kind is made for any path of that kind, of which some are everywhere.
  */
 #include "namespaces/apply.h"
 
@@ -18,9 +19,24 @@
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 
+enum kind { A_FILE, A_DIRECTORY, KINDS };
+
 struct covers {
-	int null_fd, dir_fd; /* the first of each kind, once attached; -1 */
+	int first[KINDS]; /* once attached; -1 */
+	int spare[KINDS]; /* made, and not attached yet; -1 */
 };
+
+/* What the kernel makes of these names in a procfs and a sysfs of ours. Others are looked at. */
+static const struct {
+	const char *path;
+	enum kind kind;
+} usual[] = {
+	{ "/proc/acpi", A_DIRECTORY }, { "/sys/firmware", A_DIRECTORY }, { "/proc/keys", A_FILE },
+	{ "/proc/kcore", A_FILE },     { "/proc/timer_list", A_FILE },
+};
+
+/* They are in no kernel that has open_tree_attr(2): the first went with 4.11, the other left procfs with 5.13. */
+static const char *const gone[] = { "/proc/timer_stats", "/proc/sched_debug" };
 
 /* An object to cover: name below dir, or dir itself when name is "". */
 struct target {
@@ -69,44 +85,86 @@ static int find(struct ns_plan *plan, const struct ns_place *place, struct targe
 }
 
 /* A mount for one more path: the first is made, the others are clones of it. */
-static int next_cover(struct ns_plan *plan, int *first, bool is_dir, struct error *err)
+static int next_cover(struct ns_plan *plan, struct covers *covers, enum kind kind, struct error *err)
 {
-	if (*first >= 0) {
-		int fd = sys_open_tree(*first, "", AT_EMPTY_PATH);
+	if (covers->first[kind] >= 0) {
+		int fd = sys_open_tree(covers->first[kind], "", AT_EMPTY_PATH);
 
 		return fd < 0 ? error_set(err, errno, "clone the mount for masked paths") : fd;
 	}
-	*first = is_dir ? ns_new_fs("tmpfs",
-				    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-					    MOUNT_ATTR_NOEXEC,
-				    err)
-			: ns_open_null(plan, err);
-	return *first;
+	if (covers->spare[kind] < 0)
+		covers->spare[kind] = kind == A_DIRECTORY ?
+					      ns_new_fs("tmpfs",
+							MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+								MOUNT_ATTR_NOEXEC,
+							err) :
+					      ns_open_null(plan, err);
+	return covers->spare[kind];
+}
+
+/* 1: done. 0: it has to be looked at. */
+static int mask_usual(struct ns_plan *plan, const struct ns_place *place, struct covers *covers, struct error *err)
+{
+	const char *rest;
+	int base = ns_place_base(plan, place, &rest);
+
+	if (!ns_place_is_name(place) || !ns_place_is_fresh(plan, place))
+		return 0;
+	for (size_t i = 0; plan->has_tree_attr && i < ARRAY_SIZE(gone); i++)
+		if (strcmp(place->path, gone[i]) == 0)
+			return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+		enum kind kind = usual[i].kind;
+
+		if (strcmp(place->path, usual[i].path) != 0 || covers->first[kind] >= 0)
+			continue;
+		if (strcmp(place->path, "/proc/kcore") == 0 && plan->knows_kcore && !plan->has_kcore)
+			return 1;
+
+		int fd = next_cover(plan, covers, kind, err);
+
+		if (fd < 0)
+			return fd;
+		if (sys_attach(fd, base, rest) < 0)
+			return is_missing(errno);
+		covers->first[kind] = fd;
+		return 1;
+	}
+	return 0;
 }
 
 static int mask(struct ns_plan *plan, const struct ns_cover *cover, struct covers *covers,
 		struct error *err)
 {
+	int r = mask_usual(plan, &cover->place, covers, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+
 	struct target t;
-	int r = find(plan, &cover->place, &t, err);
+
+	r = find(plan, &cover->place, &t, err);
+
 	auto_close int owned = t.owned;
 
 	if (r <= 0)
 		return r;
 
-	bool is_dir = S_ISDIR(t.type);
-	int fd = next_cover(plan, is_dir ? &covers->dir_fd : &covers->null_fd, is_dir, err);
+	enum kind kind = S_ISDIR(t.type) ? A_DIRECTORY : A_FILE;
+	int fd = next_cover(plan, covers, kind, err);
 
 	if (fd < 0)
 		return fd;
 	if (sys_attach(fd, t.dir, t.name) < 0)
 		return error_set(err, errno, "mask %s", cover->place.path);
+	if (covers->first[kind] < 0)
+		covers->first[kind] = fd;
 	return 0;
 }
 
 int ns_mask_paths(struct ns_plan *plan, struct error *err)
 {
-	struct covers covers = { -1, -1 };
+	struct covers covers = { .first = { -1, -1 }, .spare = { -1, -1 } };
 
 	for (size_t i = 0; i < plan->n_masked; i++) {
 		int r = mask(plan, &plan->masked[i], &covers, err);

@@ -161,5 +161,6 @@ int ns_mount_root(struct ns_plan *plan, struct error *err)
 	if (!(plan->is_bare && is_given) && sys_attach(tree, dir, "") < 0)
 		return error_set(err, errno, "mount the root on %s", plan->root_path);
 	plan->root_fd = tree;
+	(void)TAKE_FD(dir); /* closed by the next execve */
 	return 0;
 }

@@ -105,6 +105,12 @@ int ovl_image_find(const struct ovl_store *store, const char *name, struct arena
 int ovl_image_record(const struct ovl_store *store, const char *name, struct arena *a,
 		     struct ovl_image *ret, struct error *err)
 {
+	/* A record is put in its place whole, by one rename; a look at all of them wants the lock. */
+	int r = image_by_name(store, name, a, ret, err);
+
+	if (r != -ENOENT)
+		return r;
+
 	auto_close int lock = store_lock(store, LOCK_SH, err);
 
 	return lock < 0 ? lock : image_find(store, name, a, ret, err);

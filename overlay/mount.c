@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -27,6 +28,9 @@
 
 #define WHAT_BYTES 160
 #define EMPTY_DIR  "empty" /* in the store; made when it is needed */
+#define TREE_BYTES (OVL_HEX_BYTES + sizeof(LAYER_TREE)) /* 64 digits, a slash, and the name with its NUL */
+#define FEW_LOWERS 128 /* nearly always, and then no heap is needed */
+#define MANY_LAYERS 4 /* so many and the calls to change directories are fewer than those they save */
 
 /* The kernel's own last words about a refused option or mount, when it left some ("e " and a sentence). */
 static void add_reason(int fs_fd, struct error *err)
@@ -50,22 +54,31 @@ struct tower {
 	bool by_path; /* this kernel takes no descriptors (before 6.13), but paths of them */
 };
 
-static int add_dir(struct tower *t, const char *key, int dir_fd, const char *what, struct error *err)
+static int refuse(const struct tower *t, const char *key, const char *what, struct error *err)
+{
+	int r = error_set(err, errno, "add %s to an overlay as %s", what, key);
+
+	add_reason(t->fs_fd, err);
+	return r;
+}
+
+/* Without a message: who calls knows which directory it is. */
+static int add_fd(struct tower *t, const char *key, int dir_fd)
 {
 	char path[64];
 
 	if (!t->by_path && fsconfig(t->fs_fd, FSCONFIG_SET_FD, key, NULL, dir_fd) == 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
-	if (fsconfig(t->fs_fd, FSCONFIG_SET_STRING, key, path, 0) == 0) {
-		t->by_path = true;
-		return 0;
-	}
+	if (fsconfig(t->fs_fd, FSCONFIG_SET_STRING, key, path, 0) < 0)
+		return -1;
+	t->by_path = true;
+	return 0;
+}
 
-	int r = error_set(err, errno, "add %s to an overlay as %s", what, key);
-
-	add_reason(t->fs_fd, err);
-	return r;
+static int add_dir(struct tower *t, const char *key, int dir_fd, const char *what, struct error *err)
+{
+	return add_fd(t, key, dir_fd) < 0 ? refuse(t, key, what, err) : 0;
 }
 
 /* Everything that a making of the overlay needs, in this process or in a child. */
@@ -77,17 +90,24 @@ struct making {
 	bool is_single; /* one layer, over a directory that is empty */
 };
 
+/* Of a layer, below layers/. */
+static const char *tree_path(const struct ovl_lower *lower, char buf[static TREE_BYTES])
+{
+	memcpy(buf, lower->hex, OVL_HEX_BYTES - 1);
+	memcpy(buf + OVL_HEX_BYTES - 1, "/" LAYER_TREE, sizeof("/" LAYER_TREE));
+	return buf;
+}
+
 static int open_lower(const struct making *m, size_t i, struct error *err)
 {
 	const struct ovl_lower *lower = &m->p->lowers[i];
-	char path[OVL_HEX_BYTES + sizeof(LAYER_TREE) + 1], what[WHAT_BYTES];
+	char path[TREE_BYTES], what[WHAT_BYTES];
 	/* One that is not read any more: much cheaper to open. */
 	const int flags = (lower->layer && lower->layer->is_known ? O_PATH : O_RDONLY) | O_DIRECTORY | O_CLOEXEC;
 	int fd;
 
 	if (lower->hex) {
-		snprintf(path, sizeof(path), "%.64s/" LAYER_TREE, lower->hex);
-		fd = openat(m->layers_fd, path, flags | O_NOFOLLOW);
+		fd = openat(m->layers_fd, tree_path(lower, path), flags | O_NOFOLLOW);
 	} else if (m->reach) {
 		fd = openat(m->reach->dir_fds[i], ".", flags);
 	} else {
@@ -112,22 +132,69 @@ static bool hides_all(const struct ovl_lower *lower, int fd)
 	return lower->layer && lower->layer->is_known ? lower->layer->hides_below : tree_hides_below(fd);
 }
 
+static int refuse_lower(const struct making *m, const struct tower *t, size_t i, struct error *err)
+{
+	char what[WHAT_BYTES];
+	int code = errno;
+
+	lower_name(&m->p->lowers[i], what, sizeof(what));
+	errno = code;
+	return refuse(t, "lowerdir+", what, err);
+}
+
+/* From the topmost of the first n, and what is below all of them. */
+static int add_by_fd(const struct making *m, struct tower *t, size_t n, struct error *err)
+{
+	for (size_t i = n; i-- > 0;) {
+		auto_close int fd = open_lower(m, i, err);
+
+		if (fd < 0)
+			return fd;
+		if (add_fd(t, "lowerdir+", fd) < 0)
+			return refuse_lower(m, t, i, err);
+		if (!m->is_single && hides_all(&m->p->lowers[i], fd))
+			return 0;
+	}
+	return m->bottom_fd < 0 ? 0 : add_dir(t, "lowerdir+", m->bottom_fd, "the lowest layers", err);
+}
+
+/*
+ * Many layers: with layers/ as the working directory each is one call instead of three. Such a name is hex digits
+ * and "/tree", with nothing in it that overlayfs would take for a separator, and nobody but us writes to layers/.
+ * Returns how many of the lowest are left for add_by_fd(): all, where this is not to be had; NONE_LEFT: nothing below
+ * is to be seen.
+ */
+enum { LOST = OVL_MAX_LOWERS + 1, NONE_LEFT };
+
+static size_t add_by_name(const struct making *m, const struct tower *t)
+{
+	size_t left = m->p->n;
+	auto_close int back = left < MANY_LAYERS || m->reach ? -1 : openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (back < 0 || fchdir(m->layers_fd) < 0)
+		return left;
+	while (left > 0) {
+		const struct ovl_lower *lower = &m->p->lowers[left - 1];
+		char path[TREE_BYTES];
+
+		if (!lower->hex || !lower->layer || !lower->layer->is_known ||
+		    fsconfig(t->fs_fd, FSCONFIG_SET_STRING, "lowerdir+", tree_path(lower, path), 0) < 0)
+			break;
+		left = lower->layer->hides_below ? NONE_LEFT : left - 1;
+		if (left == NONE_LEFT)
+			break;
+	}
+	return fchdir(back) < 0 ? LOST : left;
+}
+
 static int add_lowers(const struct making *m, struct tower *t, struct error *err)
 {
 	int r = m->p->top_fd < 0 ? 0 : add_dir(t, "lowerdir+", m->p->top_fd, "the writable directory", err);
+	size_t left = r < 0 ? 0 : add_by_name(m, t);
 
-	for (size_t i = m->p->n; r == 0 && i-- > 0;) {
-		char what[WHAT_BYTES];
-
-		auto_close int fd = open_lower(m, i, err);
-
-		r = fd < 0 ? fd : add_dir(t, "lowerdir+", fd, lower_name(&m->p->lowers[i], what, sizeof(what)), err);
-		if (r == 0 && !m->is_single && hides_all(&m->p->lowers[i], fd))
-			return 0;
-	}
-	if (r == 0 && m->bottom_fd >= 0)
-		r = add_dir(t, "lowerdir+", m->bottom_fd, "the lowest layers", err);
-	return r;
+	if (left == LOST)
+		return error_set(err, errno, "go back to the working directory");
+	return r < 0 || left == NONE_LEFT ? r : add_by_fd(m, t, left, err);
 }
 
 static int add_upper(const struct making *m, struct tower *t, struct error *err)
@@ -293,8 +360,8 @@ static int clone_one(const struct making *m, struct error *err)
 
 static bool is_same(const struct ovl_lower *a, const struct ovl_lower *b)
 {
-	if (a->hex && b->hex)
-		return !strcmp(a->hex, b->hex);
+	if (a->hex && b->hex) /* of 500 layers each is compared with each */
+		return a->hex[0] == b->hex[0] && !strcmp(a->hex, b->hex);
 	return !a->hex && !b->hex && !strcmp(a->dir, b->dir);
 }
 
@@ -423,8 +490,10 @@ static int mount_once(struct ovl_parts *p, struct error *err)
 
 int parts_mount(const struct ovl_parts *p, struct error *err)
 {
+	struct ovl_lower few[FEW_LOWERS];
 	struct ovl_parts once = *p;
-	auto_free struct ovl_lower *lowers = calloc(p->n + 1, sizeof(*lowers));
+	auto_free struct ovl_lower *many = p->n > FEW_LOWERS ? calloc(p->n, sizeof(*many)) : NULL;
+	struct ovl_lower *lowers = p->n > FEW_LOWERS ? many : few;
 
 	if (!lowers)
 		return error_set(err, ENOMEM, "count layers");

@@ -126,6 +126,80 @@ int layer_read(int layers_fd, const char *hex, struct arena *a, struct ovl_layer
 	return r < 0 ? error_wrap(err, r, "cannot read the record of the layer " SHA "%s", hex) : 0;
 }
 
+/*
+ * Of a layer in an image's record one string: a run reads it, and 100 objects of six members take longer to parse
+ * than 100 directories to open. "<diffID> <listing> <entries> <bytes> <flags>", flags: r has a root of its own,
+ * o is opaque there, - ends them. Without the rest of it, image_fill() looks it up.
+ */
+static void put_known(struct json_w *w, const struct ovl_layer *layer)
+{
+	char text[sizeof(SHA) + 2 * OVL_HEX_BYTES + 64];
+
+	snprintf(text, sizeof(text), SHA "%s %s %llu %llu %s%s-", layer->hex, layer->listing,
+		 (unsigned long long)layer->entries, (unsigned long long)layer->bytes, layer->has_root ? "r" : "",
+		 layer->hides_below ? "o" : "");
+	json_w_str(w, NULL, text);
+}
+
+/* 64 hex digits and a blank. */
+static bool take_hex(const char **at, char ret[static OVL_HEX_BYTES])
+{
+	size_t n = 0;
+
+	for (const char *p = *at; n < OVL_HEX_BYTES - 1; n++)
+		if (!((p[n] >= '0' && p[n] <= '9') || (p[n] >= 'a' && p[n] <= 'f')))
+			return false;
+	if ((*at)[n] != ' ')
+		return false;
+	memcpy(ret, *at, n);
+	ret[n] = '\0';
+	*at += n + 1;
+	return true;
+}
+
+/* Digits and a blank. */
+static bool take_count(const char **at, uint64_t *ret)
+{
+	const char *p = *at;
+	uint64_t v = 0;
+
+	while (*p >= '0' && *p <= '9')
+		if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (unsigned)(*p++ - '0'), &v))
+			return false;
+	if (p == *at || *p != ' ')
+		return false;
+	*ret = v;
+	*at = p + 1;
+	return true;
+}
+
+static bool take_flag(const char **at, char flag)
+{
+	bool is_there = **at == flag;
+
+	*at += is_there;
+	return is_there;
+}
+
+static int get_known(const char *text, struct ovl_layer *ret, struct error *err)
+{
+	struct ovl_layer layer = { .is_known = true };
+	const char *at = text + strlen(SHA);
+	bool is_good = strncmp(text, SHA, strlen(SHA)) == 0 && take_hex(&at, layer.hex) && take_hex(&at, layer.listing) &&
+		       take_count(&at, &layer.entries) && take_count(&at, &layer.bytes);
+
+	if (is_good) {
+		layer.has_root = take_flag(&at, 'r');
+		layer.hides_below = take_flag(&at, 'o');
+		is_good = strcmp(at, "-") == 0;
+	}
+	if (!is_good)
+		return error_rule(err, EINVAL, "has a layer that cannot be read, \"%.80s\"", text);
+	*ret = layer;
+	return 0;
+}
+
+/* The config comes behind the record proper, on the lines that follow it: a run parses it, but only once. */
 static void image_text(const struct ovl_image *image, struct buf *text)
 {
 	struct json_w w = { .out = text };
@@ -137,15 +211,18 @@ static void image_text(const struct ovl_image *image, struct buf *text)
 	json_w_str(&w, "imported", image->imported);
 	json_w_open(&w, "layers", '[');
 	for (size_t i = 0; i < image->n_layers; i++) {
-		if (image->layers[i].listing[0])
+		if (image->layers[i].listing[0] && image->layers[i].is_known)
+			put_known(&w, &image->layers[i]);
+		else if (image->layers[i].listing[0])
 			put_layer(&w, &image->layers[i]);
 		else
 			put_digest(&w, NULL, image->layers[i].hex);
 	}
 	json_w_close(&w, ']');
 	json_w_str(&w, "configDigest", image->config_digest);
-	json_w_raw(&w, "config", image->config, image->config_n);
 	json_w_close(&w, '}');
+	buf_putc(text, '\n');
+	buf_add(text, image->config, image->config_n);
 	buf_putc(text, '\n');
 }
 
@@ -162,16 +239,45 @@ int image_write(const struct ovl_store *store, const struct ovl_image *image, st
 	return store_put(store, images, file, text.data, text.len, err);
 }
 
-/* A digest alone is enough: image_fill() looks the rest up. */
+/* A digest alone is enough: image_fill() looks the rest up. Records of old have objects. */
 static int get_layer(const struct json *v, struct ovl_layer *ret, struct error *err)
 {
-	return v->type == JSON_STRING ? get_digest(v, ret->hex, err) : layer_parse(v, NULL, ret, err);
+	if (v->type != JSON_STRING)
+		return layer_parse(v, NULL, ret, err);
+	return strchr(v->text, ' ') ? get_known(v->text, ret, err) : get_digest(v, ret->hex, err);
 }
 
-static int image_parse(const struct json *v, const char *text, struct arena *a, struct ovl_image *ret,
+/* Records of old have it as a member. Whoever wants what is in it parses it. */
+static int find_config(const struct json *v, const char *text, size_t head, size_t n, struct ovl_image *ret,
 		       struct error *err)
 {
-	const struct json *config = json_get(v, "config"), *layers = json_get(v, "layers");
+	const struct json *config = json_get(v, "config");
+
+	if (config) {
+		ret->config = text + config->begin;
+		ret->config_n = config->end - config->begin;
+		return 0;
+	}
+	if (n < head + 2 || text[n - 1] != '\n')
+		return error_rule(err, EINVAL, "has no config");
+	ret->config = text + head;
+	ret->config_n = n - head - 1;
+	return 0;
+}
+
+/* The line that is JSON, and what follows it. */
+static int image_parse(const char *text, size_t n, const char *what, struct arena *a, struct ovl_image *ret,
+		       struct error *err)
+{
+	const char *line = memchr(text, '\n', n);
+	size_t head = line ? (size_t)(line - text) + 1 : n;
+	const struct json *v;
+	int parsed = json_parse(text, head, what, a, &v, err);
+
+	if (parsed < 0)
+		return parsed;
+
+	const struct json *layers = json_get(v, "layers");
 	struct ovl_image image = { 0 };
 	int r = get_text(v, "name", &image.name, err);
 
@@ -183,12 +289,12 @@ static int image_parse(const struct json *v, const char *text, struct arena *a, 
 		r = get_text(v, "imported", &image.imported, err);
 	if (r == 0)
 		r = get_text(v, "configDigest", &image.config_digest, err);
-	if (r == 0 && (!config || !layers || layers->type != JSON_ARRAY))
-		r = error_rule(err, EINVAL, "has no config or no layers");
+	if (r == 0 && (!layers || layers->type != JSON_ARRAY))
+		r = error_rule(err, EINVAL, "has no layers");
+	if (r == 0)
+		r = find_config(v, text, head, n, &image, err);
 	if (r < 0)
 		return r;
-	image.config = text + config->begin;
-	image.config_n = config->end - config->begin;
 	image.layers = arena_array(a, layers->count + 1, sizeof(*image.layers));
 	json_each(layer, layers) {
 		r = get_layer(layer, &image.layers[image.n_layers++], err);
@@ -205,26 +311,30 @@ int image_check(const struct ovl_image *image, struct arena *a, struct error *er
 	auto_buf struct buf text = BUF_INIT;
 	const struct json *v;
 
+	/* As `layer show` tells it: a member of something larger. */
+	buf_putc(&text, '[');
+	buf_add(&text, image->config, image->config_n);
+	buf_putc(&text, ']');
+
+	int r = json_parse(text.data, text.len, "the image's config", a, &v, err);
+
+	buf_reset(&text);
 	image_text(image, &text);
-
-	int r = json_parse(text.data, text.len, "the image's record", a, &v, err);
-
+	if (r == 0 && text.len > JSON_MAX_BYTES)
+		r = error_rule(err, EFBIG, "the image's record is larger than %u bytes", JSON_MAX_BYTES);
 	if (r == 0)
-		r = image_parse(v, text.data, a, &again, err);
+		r = image_parse(text.data, text.len, "the image's record", a, &again, err);
 	return r < 0 ? error_wrap(err, r, "the image's config cannot be kept") : 0;
 }
 
 int image_read(int images_fd, const char *file, struct arena *a, struct ovl_image *ret, struct error *err)
 {
-	const struct json *v;
 	char *text;
 	size_t n;
 	int r = file_load_at(images_fd, file, JSON_MAX_BYTES, a, &text, &n, err);
 
 	if (r == 0)
-		r = json_parse(text, n, file, a, &v, err);
-	if (r == 0)
-		r = image_parse(v, text, a, ret, err);
+		r = image_parse(text, n, file, a, ret, err);
 	return r < 0 ? error_wrap(err, r, "cannot read the image record images/%s", file) : 0;
 }
 

@@ -41,13 +41,14 @@ static int remove_all(int dir_fd, struct error *err)
 static bool remove_usual(int sandboxes_fd, const struct ovl_sandbox *sb)
 {
 	static const char *const work[] = { USED "/incompat/volatile", USED "/incompat", USED, OVL_WORK };
+	int r = 0;
 
 	if (unlinkat(sb->dir_fd, OVL_UPPER, AT_REMOVEDIR) < 0 && remove_tree(sb->dir_fd, OVL_UPPER, NULL) < 0)
 		return false;
 	unlinkat(sb->dir_fd, USED "/incompat/volatile/dirty", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(work); i++)
-		unlinkat(sb->dir_fd, work[i], AT_REMOVEDIR);
-	if (faccessat(sb->dir_fd, OVL_WORK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = unlinkat(sb->dir_fd, work[i], AT_REMOVEDIR);
+	if (r < 0 && errno != ENOENT)
 		return false;
 	unlinkat(sb->dir_fd, SANDBOX_RECORD, 0);
 	return unlinkat(sandboxes_fd, sb->name, AT_REMOVEDIR) == 0;

@@ -85,16 +85,11 @@ static void put_lowers(struct json_w *w, const struct ovl_sandbox *sb)
 {
 	json_w_open(w, "lowers", '[');
 	for (size_t i = 0; i < sb->n_lowers; i++) {
-		char digest[sizeof(SHA) + OVL_HEX_BYTES];
+		char digest[sizeof(SHA) + OVL_HEX_BYTES] = SHA;
 
-		json_w_open(w, NULL, '{');
-		if (sb->lowers[i].hex) {
-			snprintf(digest, sizeof(digest), SHA "%s", sb->lowers[i].hex);
-			json_w_str(w, "layer", digest);
-		} else {
-			json_w_str(w, "directory", sb->lowers[i].dir);
-		}
-		json_w_close(w, '}');
+		if (sb->lowers[i].hex)
+			memcpy(digest + strlen(SHA), sb->lowers[i].hex, OVL_HEX_BYTES);
+		json_w_str(w, NULL, sb->lowers[i].hex ? digest : sb->lowers[i].dir);
 	}
 	json_w_close(w, ']');
 }
@@ -142,7 +137,7 @@ static int sync_record(const struct ovl_sandbox *sb, struct error *err)
 
 int sandbox_write(const struct ovl_sandbox *sb, enum sandbox_age age, struct error *err)
 {
-	char space[2048];
+	char space[12288]; /* that of 100 layers fits */
 	auto_buf struct buf text = BUF_ON(space);
 
 	put_sandbox(&text, sb);
@@ -184,22 +179,22 @@ static int get_kind(const struct json *v, enum ovl_sandbox_kind *ret, struct err
 	return error_rule(err, EINVAL, "has a kind unknown here, \"%.40s\"", text);
 }
 
-static int get_lower(const struct json *v, struct arena *a, struct ovl_lower *ret, struct error *err)
+static int get_lower(const struct json *v, struct ovl_lower *ret, struct error *err)
 {
-	const struct json *layer = json_get(v, "layer");
-	char hex[OVL_HEX_BYTES];
+	/* Records of old have objects. */
+	const struct json *old = v->type != JSON_OBJECT ? v : json_get(v, "layer") ?: json_get(v, "directory");
 	const char *text;
-	int r = layer ? json_string(layer, &text, err) : get_text(v, "directory", &text, err);
+	int r = json_string(old, &text, err);
 
 	if (r < 0)
 		return r;
-	if (!layer) {
+	if (*text == '/') {
 		*ret = (struct ovl_lower){ .dir = text };
-		return *text == '/' ? 0 : error_rule(err, EINVAL, "has a relative directory, \"%.80s\"", text);
+		return 0;
 	}
-	if (digest_parse(text, hex) < 0)
+	if (strncmp(text, SHA, strlen(SHA)) != 0 || !is_hex_digest(text + strlen(SHA)))
 		return error_rule(err, EINVAL, "has a layer that is no digest, \"%.80s\"", text);
-	*ret = (struct ovl_lower){ .hex = arena_strdup(a, hex) };
+	*ret = (struct ovl_lower){ .hex = text + strlen(SHA) }; /* of the arena, as the tree is */
 	return 0;
 }
 
@@ -212,7 +207,7 @@ static int get_lowers(const struct json *v, struct arena *a, struct ovl_sandbox 
 		return error_rule(err, EINVAL, "has no lowers");
 	ret->lowers = arena_array(a, lowers->count, sizeof(*ret->lowers));
 	json_each(lower, lowers) {
-		r = get_lower(lower, a, &ret->lowers[ret->n_lowers++], err);
+		r = get_lower(lower, &ret->lowers[ret->n_lowers++], err);
 		if (r < 0)
 			break;
 	}

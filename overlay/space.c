@@ -24,34 +24,33 @@
 #include "spec/base/mountapi.h"
 
 #define OVL_FS "fs"
+#define LAYERS "layers/"
 #define IMAGE_MOST_BYTES (1ull << 40)
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
-static bool has_root(int layers_fd, const struct ovl_lower *lower)
+static bool has_root(int store_fd, const struct ovl_lower *lower)
 {
-	char path[OVL_HEX_BYTES + sizeof(LAYER_HAS_ROOT) + 1];
+	char path[sizeof(LAYERS) + OVL_HEX_BYTES + sizeof(LAYER_HAS_ROOT)];
 
 	if (!lower->hex || (lower->layer && lower->layer->is_known))
 		return !lower->hex || lower->layer->has_root;
-	snprintf(path, sizeof(path), "%.64s/" LAYER_HAS_ROOT, lower->hex);
-	return faccessat(layers_fd, path, F_OK, 0) == 0;
+	snprintf(path, sizeof(path), LAYERS "%.64s/" LAYER_HAS_ROOT, lower->hex);
+	return faccessat(store_fd, path, F_OK, 0) == 0;
 }
 
 /* The topmost lower with a root of its own; the lowest when none has. */
 static int open_model(const struct ovl_store *store, const struct ovl_sandbox *sb, struct error *err)
 {
-	char path[OVL_HEX_BYTES + sizeof(LAYER_TREE) + 1], what[160];
-	auto_close int layers = store_dir(store, "layers", err);
+	char path[sizeof(LAYERS) + OVL_HEX_BYTES + sizeof(LAYER_TREE)], what[160];
 	const struct ovl_lower *lower = &sb->lowers[sb->n_lowers - 1];
 
-	if (layers < 0)
-		return layers;
-	while (lower > sb->lowers && !has_root(layers, lower))
+	while (lower > sb->lowers && !has_root(store->fd, lower))
 		lower--;
-	snprintf(path, sizeof(path), "%.64s/" LAYER_TREE, lower->hex ? lower->hex : "");
+	snprintf(path, sizeof(path), LAYERS "%.64s/" LAYER_TREE, lower->hex ? lower->hex : "");
 
 	/* path-ok: of the store, or a directory that the administrator named */
-	int fd = lower->hex ? openat(layers, path, DIR_FLAGS) : open(lower->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = lower->hex ? openat(store->fd, path, DIR_FLAGS) :
+			      openat(AT_FDCWD, lower->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? error_set(err, errno, "open %s", lower_name(lower, what, sizeof(what))) : fd;
 }

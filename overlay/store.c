@@ -43,10 +43,15 @@ static int check_owner(const struct ovl_store *store, struct error *err)
 static int check_format(const struct ovl_store *store, struct error *err)
 {
 	char text[32];
-	ssize_t n = file_read_at(store->fd, "format", text, sizeof(text), err);
+	auto_close int fd = openat(store->fd, "format", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (n < 0)
-		return error_wrap(err, (int)n, "%s is no layer store", store->path);
+	if (n < 0) {
+		int r = error_set(err, errno, "%s format", fd < 0 ? "open" : "read");
+
+		return error_wrap(err, r, "%s is no layer store", store->path);
+	}
+	text[n] = '\0';
 	if (strcmp(text, FORMAT) != 0)
 		return error_rule(err, ENOTSUP, "the layer store %s has format %.*s, this program knows 1",
 				  store->path, (int)strcspn(text, "\n"), text);
@@ -103,7 +108,7 @@ int ovl_store_open(const char *path, enum ovl_open how, struct ovl_store *ret, s
 	}
 
 	/* path-ok: the administrator's own path, no container's */
-	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0) {
 		int r = error_set(err, errno, "open the layer store %s", path);

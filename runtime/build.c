@@ -65,6 +65,20 @@ static int serve_child(struct build *b, struct error *err)
 	return r;
 }
 
+/* While it is busy: all that there is to be known of init, and to be done to it, whatever it becomes. */
+static void know_init(struct build *b)
+{
+	struct launch *l = &b->launch;
+	struct proc_stat st;
+
+	b->state.pidfd_id = proc_pidfd_id(l->pidfd);
+	if (l->start_time && !b->spec->linux_.ns[SPEC_NS_TIME].listed)
+		b->state.start_time = l->start_time;
+	else if (proc_stat(l->pid, &st) == 0)
+		b->state.start_time = st.start_time;
+	proc_apply_affinity(&b->proc, l->pid, true, NULL);
+}
+
 int build_clone(struct build *b, struct error *err)
 {
 	struct launch *l = &b->launch;
@@ -88,6 +102,7 @@ int build_clone(struct build *b, struct error *err)
 		r = launch_clone(l, build_init_child, b, err);
 	trace_step(b->ctx->trace, "clone");
 	if (r == 0) {
+		storage_warm(b);
 		storage_give(b);
 		b->state.pid = l->pid;
 		b->state.ns_kinds = ns_kinds(b->ns);
@@ -97,6 +112,8 @@ int build_clone(struct build *b, struct error *err)
 		r = cgroup_settle(b, err);
 	if (r == 0)
 		r = serve_child(b, err);
+	if (r == 0 && !ns_needs_second_clone(b->ns))
+		know_init(b);
 	trace_step(b->ctx->trace, "maps and devices");
 	return r;
 }
@@ -133,9 +150,11 @@ static int on_pid(struct build *b, pid_t pid, struct error *err)
 	waitpid(l->pid, NULL, 0);
 	close(l->pidfd);
 	l->pid = b->state.pid = pid;
+	l->start_time = 0;
 	l->pidfd = proc_pidfd_open(pid);
 	if (l->pidfd < 0)
 		return error_set(err, -l->pidfd, "open a pidfd of process %d", (int)pid);
+	know_init(b);
 	return ns_move_net_devices(b->ns, pid, err);
 }
 
@@ -231,18 +250,10 @@ static int delegate(struct build *b, struct error *err)
 int build_finish(struct build *b, struct error *err)
 {
 	struct launch *l = &b->launch;
-	struct proc_stat st;
-	int r = proc_stat(l->pid, &st);
+	int r = b->vm ? wall_verify(b, err) : launch_verify(l, &b->proc, err);
 
-	if (r < 0 && r != -ESRCH)
-		return error_set(err, -r, "read /proc/%d/stat", (int)l->pid);
-	b->state.start_time = r < 0 ? 0 : st.start_time;
-	b->state.pidfd_id = proc_pidfd_id(l->pidfd);
-	r = b->vm ? wall_verify(b, err) : launch_verify(l, &b->proc, err);
 	if (r == 0)
 		r = proc_apply_outside(&b->proc, l->pid, err);
-	if (r == 0)
-		r = proc_apply_affinity(&b->proc, l->pid, true, err);
 	if (r == 0)
 		r = delegate(b, err);
 	if (r < 0)

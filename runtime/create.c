@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -86,14 +87,22 @@ static int run_to_start(struct build *b, struct foreground *f, struct error *err
 	return r;
 }
 
-/* Where it is now: a move to another CPU group may have taken it elsewhere since. */
+/*
+ * Where it is now: a move to another CPU group may have taken it elsewhere since. NULL: somebody has deleted it
+ * already, and the id may be another container's by now.
+ */
 static const struct rt_state *state_at_end(struct build *b, struct rt_state *space)
 {
 	char path[PATH_MAX];
+	int r = state_noted_cgroup(b->state_dir, path, sizeof(path));
 
-	group_settle(b->ctx, b->state_dir, b->opt->id);
-	if (state_noted_cgroup(b->state_dir, path, sizeof(path)) == 0 && strcmp(path, b->cgroup) == 0)
+	/* In a directory that was removed is nothing. */
+	if (r < 0 && !state_is_there(b->state_dir))
+		return NULL;
+	/* One that was cut short before it was noted: destroy_container() finds its record. */
+	if (r == 0 && strcmp(path, b->cgroup) == 0)
 		return &b->state;
+	group_settle(b->ctx, b->state_dir, b->opt->id);
 	return state_load(b->state_dir, b->opt->id, b->arena, space, NULL) == 0 ? space : &b->state;
 }
 
@@ -116,15 +125,18 @@ static void end_container(struct build *b, int status)
 
 	if (b->opt->keep && !killed)
 		return;
-	/* Somebody may have deleted it already, and the id may be another container's by now. */
-	if (state_lock_again(b->state_dir, b->opt->id, NULL) < 0)
+	if (state_lock_own(b->state_dir, b->opt->id, NULL) < 0)
 		return;
 
 	const struct rt_state *state = state_at_end(b, &moved);
+
+	if (!state)
+		return;
+
 	struct destroy d = {
 		.ctx = b->ctx, .state_dir = b->state_dir, .state = state, .host = &b->host,
 		.cgroup = state->cgroup, .unit = state->unit, .cgroup_fd = state == &b->state ? b->cgroup_fd : -1,
-		.hooks = &b->spec->hooks,
+		.hooks = &b->spec->hooks, .store = &b->storage.store,
 	};
 
 	if (killed)

@@ -97,6 +97,25 @@ static void remove_residuals(const struct destroy *d)
 	}
 }
 
+/* A move that was cut short and could not be repaired: neither end of it may survive the container. */
+static void remove_other_end(const struct destroy *d)
+{
+	static struct arena a = ARENA_INIT;
+	struct group_record rec;
+
+	if (group_record_read(d->state_dir, d->state->id, &a, &rec, NULL) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		const char *path = i ? rec.to : rec.from;
+		auto_close int fd = strcmp(path, d->cgroup) != 0 ? cg_open(d->host, path, NULL) : -1;
+
+		if (fd < 0)
+			continue;
+		cg_kill(fd, NULL);
+		cg_remove(d->host, path, REMOVE_TIMEOUT_MS, NULL);
+	}
+}
+
 int destroy_container(const struct destroy *d, struct error *err)
 {
 	int r = remove_cgroup(d, err);
@@ -104,11 +123,16 @@ int destroy_container(const struct destroy *d, struct error *err)
 	if (r < 0)
 		return error_wrap(err, r, "cannot remove cgroup %s", d->cgroup);
 	remove_residuals(d);
-	r = storage_end(d->state->sandbox, d->state_dir, d->state->id, err);
+	r = storage_end(d->state->sandbox, d->store, d->state_dir, d->state->id, err);
 	if (r < 0)
 		return r;
 	if (d->state->has_hooks || d->hooks)
 		run_poststop(d);
+	r = state_remove_usual(d->ctx, d->state_dir, d->state->id, err);
+	if (r <= 0)
+		return r;
+	/* What is more may be the record of a move. */
+	remove_other_end(d);
 	return state_remove(d->ctx, d->state_dir, d->state->id, err);
 }
 
@@ -135,25 +159,6 @@ static int kill_all(struct destroy *d, struct error *err)
 		return error_rule(err, EBUSY, "process %d did not die within %d seconds after SIGKILL",
 				  (int)d->state->pid, KILL_TIMEOUT_MS / 1000);
 	return r < 0 ? error_set(err, -r, "wait for process %d to die", (int)d->state->pid) : 0;
-}
-
-/* A move that was cut short and could not be repaired: neither end of it may survive the container. */
-static void remove_other_end(const struct destroy *d)
-{
-	static struct arena a = ARENA_INIT;
-	struct group_record rec;
-
-	if (group_record_read(d->state_dir, d->state->id, &a, &rec, NULL) < 0)
-		return;
-	for (int i = 0; i < 2; i++) {
-		const char *path = i ? rec.to : rec.from;
-		auto_close int fd = strcmp(path, d->cgroup) != 0 ? cg_open(d->host, path, NULL) : -1;
-
-		if (fd < 0)
-			continue;
-		cg_kill(fd, NULL);
-		cg_remove(d->host, path, REMOVE_TIMEOUT_MS, NULL);
-	}
 }
 
 static int delete_whole(struct destroy *d, enum rt_delete_mode mode, struct error *err)

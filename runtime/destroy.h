@@ -4,6 +4,7 @@
 /* destroy - taking a container apart, and the hooks around its program */
 
 #include "cgroups/cgroups.h"
+#include "overlay/overlay.h"
 #include "runtime/state.h"
 
 struct destroy {
@@ -13,6 +14,7 @@ struct destroy {
 	struct cg_host *host;
 	const char *cgroup;
 	const char *unit;                /* of systemd's; NULL or "": none */
+	const struct ovl_store *store;   /* of its files, when it is open already */
 	int cgroup_fd;                   /* -1: opened when needed */
 	const struct spec_hooks *hooks;  /* NULL: read from the saved config when the state says there are any */
 };

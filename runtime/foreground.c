@@ -254,6 +254,4 @@ void foreground_end(struct foreground *f)
 		close(TAKE_FD(f->master));
 	if (f->notify_sock >= 0)
 		close(TAKE_FD(f->notify_sock));
-	if (f->signal_fd >= 0)
-		close(TAKE_FD(f->signal_fd));
 }

@@ -134,6 +134,7 @@ int state_reserve(const struct rt_context *ctx, const char *id, struct error *er
 		unlinkat(root_fd, id, AT_REMOVEDIR);
 		return r;
 	}
+	(void)TAKE_FD(root_fd); /* like the directory itself it ends with the command */
 	return TAKE_FD(fd);
 }
 
@@ -164,6 +165,18 @@ int state_open(const struct rt_context *ctx, const char *id, enum state_access a
 	if (r == 0 && access == STATE_LOCKED)
 		group_settle(ctx, fd, id);
 	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int state_lock_own(int dir_fd, const char *id, struct error *err)
+{
+	return lock(dir_fd, id, err);
+}
+
+bool state_is_there(int dir_fd)
+{
+	struct stat st;
+
+	return fstat(dir_fd, &st) == 0 && st.st_nlink > 0;
 }
 
 int state_lock_again(int dir_fd, const char *id, struct error *err)
@@ -274,12 +287,8 @@ int state_note_config(int dir_fd, const struct spec *spec, struct error *err)
 	return r;
 }
 
-int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err)
+int state_remove_usual(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err)
 {
-	static const char *const files[] = { STATE_EXEC_FIFO, STATE_STATUS_FIFO, "config.json",
-					     ".state.json.tmp", "cgroup", "unit", STATE_SANDBOX, STATE_CGROUP_NEXT, GROUP_RECORD,
-					     "." GROUP_RECORD ".tmp", OOM_RECORD, "." OOM_RECORD ".tmp",
-					     STATE_NOTIFY_DIR "/notify.sock", VM_SOCKET, VM_RECORD };
 	char path[PATH_MAX];
 
 	/* state.json goes first of the things that make it look whole, the directory last. */
@@ -287,14 +296,23 @@ int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struc
 		return error_set(err, errno, "remove state.json of container \"%s\"", id);
 
 	snprintf(path, sizeof(path), "%s/%s", ctx->root, id);
-
-	/* Usually only config.json and cgroup are left: try these before looking for the rest. */
 	unlinkat(dir_fd, "config.json", 0);
 	unlinkat(dir_fd, "cgroup", 0);
-	if (rmdir(path) == 0) /* path-ok: host path */
-		return 0;
-	if (errno == ENOENT)
-		return 0;
+	return rmdir(path) < 0 && errno != ENOENT; /* path-ok: host path */
+}
+
+int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err)
+{
+	static const char *const files[] = { STATE_EXEC_FIFO, STATE_STATUS_FIFO, "config.json",
+					     ".state.json.tmp", "cgroup", "unit", STATE_SANDBOX, STATE_CGROUP_NEXT, GROUP_RECORD,
+					     "." GROUP_RECORD ".tmp", OOM_RECORD, "." OOM_RECORD ".tmp",
+					     STATE_NOTIFY_DIR "/notify.sock", VM_SOCKET, VM_RECORD };
+	char path[PATH_MAX];
+	int left = state_remove_usual(ctx, dir_fd, id, err);
+
+	if (left <= 0)
+		return left;
+	snprintf(path, sizeof(path), "%s/%s", ctx->root, id);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (unlinkat(dir_fd, files[i], 0) < 0 && errno != ENOENT && errno != ENOTDIR)
 			return error_set(err, errno, "remove %s/%s", path, files[i]);

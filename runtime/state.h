@@ -103,6 +103,9 @@ int state_open(const struct rt_context *ctx, const char *id, enum state_access a
 void state_unlock(int dir_fd);
 /* -ENOENT when the container has been deleted meanwhile. */
 int state_lock_again(int dir_fd, const char *id, struct error *err);
+/* The same for who made the directory, and asks state_is_there() when it finds nothing in it. */
+int state_lock_own(int dir_fd, const char *id, struct error *err);
+bool state_is_there(int dir_fd);
 
 /* Notes the cgroup before it exists, and the config as it is now. */
 int state_note_cgroup(int dir_fd, const char *path, struct error *err);
@@ -153,6 +156,8 @@ int state_pidfd(const struct rt_state *state, struct error *err);
 /* The config as it was at create. */
 int state_load_config(int dir_fd, struct arena *a, struct spec **ret, struct error *err);
 
+/* Removes what every container has. 0: that was all, and the id is free. 1: there is more, for state_remove(). */
+int state_remove_usual(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err);
 /* Removes the files and the directory; the id is free afterwards. */
 int state_remove(const struct rt_context *ctx, int dir_fd, const char *id, struct error *err);
 

@@ -17,6 +17,7 @@
 #include "spec/base/path.h"
 
 #define SHORT_HEX 12
+#define MANY_LAYERS 8
 #define FULL_HEX  64
 #define ALGORITHM "sha256:"
 
@@ -380,6 +381,36 @@ int storage_make(struct build *b, struct error *err)
 	if (r == 0 && b->state.sandbox->keeps_projects && !b->vm) /* a guest cannot ask for it */
 		r = proc_seccomp_keep_projects(&b->proc.seccomp, b->arena, err);
 	return r;
+}
+
+/* The first component of an absolute path, asked for below root. */
+static bool look_up(int root_fd, const char *path)
+{
+	char name[NAME_MAX + 1];
+	size_t n = strcspn(path + 1, "/");
+
+	if (path[0] != '/' || n == 0 || n >= sizeof(name))
+		return false;
+	memcpy(name, path + 1, n);
+	name[n] = '\0';
+	return faccessat(root_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/*
+ * A name in the root of an overlay is looked for in each of its layers: with 100 that takes as long as making a
+ * namespace. The child asks for these one after the other, the kernel remembers them, and we have nothing to do.
+ */
+void storage_warm(const struct build *b)
+{
+	const struct storage *s = &b->storage;
+
+	if (!s->has_root || s->trees[0].n_lowers < MANY_LAYERS)
+		return;
+	for (size_t i = 0; i < b->spec->n_mounts; i++)
+		if (strchr(b->spec->mounts[i].destination + 1, '/') == NULL)
+			look_up(s->trees[0].mount_fd, b->spec->mounts[i].destination);
+	look_up(s->trees[0].mount_fd, "/etc"); /* passwd, for HOME */
+	look_up(s->trees[0].mount_fd, b->spec->process.args.v[0]);
 }
 
 void storage_give(struct build *b)

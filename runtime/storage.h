@@ -87,11 +87,14 @@ int storage_plan(struct build *b, struct error *err);
 int storage_note(struct build *b, struct error *err);
 int storage_make(struct build *b, struct error *err);
 void storage_give(struct build *b);
+/* The parent, while the child is busy elsewhere: has the kernel look up in many layers what the child will need. */
+void storage_warm(const struct build *b);
 /* Reports what it cannot take down in the log: whoever calls it has an error already. */
 void storage_undo(struct build *b);
 
-/* For a container that has ended. */
-int storage_end(const struct rt_sandbox *sandbox, int state_dir, const char *id, struct error *err);
+/* For a container that has ended. opened: its store, or NULL. */
+int storage_end(const struct rt_sandbox *sandbox, const struct ovl_store *opened, int state_dir, const char *id,
+		struct error *err);
 /*
  * For one that never got a state.json: what the note says, as far as it is this container's. A sandbox of that
  * name may be another state root's.

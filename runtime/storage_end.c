@@ -45,15 +45,22 @@ static int open_store(const char *path, struct ovl_store *ret, struct error *err
 	return ovl_store_open(path, OVL_EXISTING, ret, err);
 }
 
-int storage_end(const struct rt_sandbox *sandbox, int state_dir, const char *id, struct error *err)
+int storage_end(const struct rt_sandbox *sandbox, const struct ovl_store *opened, int state_dir, const char *id,
+		struct error *err)
 {
 	struct ovl_store store;
+	int r;
 
 	if (!sandbox)
 		return 0;
+	if (opened && opened->fd >= 0) {
+		r = end_slots(opened, sandbox->slots, id, err);
+		if (r == 0)
+			state_drop_note_of_sandbox(state_dir);
+		return r;
+	}
 
-	int r = open_store(sandbox->store, &store, err);
-
+	r = open_store(sandbox->store, &store, err);
 	if (r == 0) {
 		r = end_slots(&store, sandbox->slots, id, err);
 		ovl_store_close(&store);
@@ -107,7 +114,7 @@ int storage_end_noted(const struct rt_context *ctx, int state_dir, const char *i
 			*err = ERROR_INIT;
 		r = 0;
 	}
-	return r < 0 ? r : storage_end(&sandbox, state_dir, id, err);
+	return r < 0 ? r : storage_end(&sandbox, NULL, state_dir, id, err);
 }
 
 void storage_undo(struct build *b)

@@ -46,6 +46,7 @@ struct launch {
 	int stub_fd;
 	bool reset_signals;    /* our caller had signals ignored: the stub makes them default again */
 	pid_t pid;             /* of the child, later of init */
+	uint64_t start_time;   /* of that process, in ticks as proc_pid_stat(5) has it; 0: to be read there */
 	int pidfd;
 };
 

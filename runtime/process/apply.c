@@ -108,7 +108,7 @@ static int become(const struct proc_plan *plan, int notify_sock, const struct pr
 	enum proc_keep_caps keep = plan->spec->user.uid != 0 && (permitted | plan->inheritable)
 					   ? PROC_KEEP_CAPS
 					   : PROC_DROP_CAPS;
-	int r = proc_drop_bounding(plan->bounding, err);
+	int r = proc_drop_bounding(plan->bounding, plan->n_caps, err);
 
 	if (r >= 0)
 		r = proc_set_ids(plan, keep, err);

@@ -16,13 +16,13 @@
 
 #define MAX_CAPS 64
 
-int proc_drop_bounding(uint64_t keep, struct error *err)
+int proc_drop_bounding(uint64_t keep, unsigned n_caps, struct error *err)
 {
 	/*
 	 * Up to the kernel's own last capability, which may be one that this source
 	 * has no name for. The kernel says where that is by refusing the next.
 	 */
-	for (unsigned n = 0; n < MAX_CAPS; n++) {
+	for (unsigned n = 0; n < (n_caps ?: MAX_CAPS); n++) {
 		if (keep & PROC_CAP_BIT(n))
 			continue;
 		if (prctl(PR_CAPBSET_DROP, (unsigned long)n, 0, 0, 0) == 0)

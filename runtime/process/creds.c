@@ -7,6 +7,7 @@
 #include "runtime/process/steps.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,6 +28,15 @@ static int set_groups(const struct proc_plan *plan, struct error *err)
 	return error_set(err, errno, "set %zu supplementary groups", user->n_additional_gids);
 }
 
+/*
+ * What this program was executed with, which made the saved id the effective one; it never changes them but here.
+ * Not in a user namespace: there the number means another id. proc_verify() reads them back.
+ */
+static bool is_own(const struct proc_plan *plan, unsigned long real, unsigned long effective, uint32_t id)
+{
+	return !plan->in_user_namespace && getauxval(real) == id && getauxval(effective) == id;
+}
+
 int proc_set_ids(const struct proc_plan *plan, enum proc_keep_caps keep, struct error *err)
 {
 	uid_t uid = plan->spec->user.uid;
@@ -35,7 +45,7 @@ int proc_set_ids(const struct proc_plan *plan, enum proc_keep_caps keep, struct 
 
 	if (r < 0)
 		return r;
-	if (syscall(SYS_setresgid, gid, gid, gid) < 0) {
+	if (!is_own(plan, AT_GID, AT_EGID, gid) && syscall(SYS_setresgid, gid, gid, gid) < 0) {
 		r = error_set(err, errno, "set gid %u", gid);
 		if (r == -EINVAL)
 			error_hint(err, "the user namespace does not map group %u", gid);
@@ -45,7 +55,7 @@ int proc_set_ids(const struct proc_plan *plan, enum proc_keep_caps keep, struct 
 	/* Every exec clears this bit, the stub's own is the next (capabilities(7), securebits). */
 	if (keep == PROC_KEEP_CAPS && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "keep capabilities over the change to uid %u", uid);
-	if (syscall(SYS_setresuid, uid, uid, uid) < 0) {
+	if (!is_own(plan, AT_UID, AT_EUID, uid) && syscall(SYS_setresuid, uid, uid, uid) < 0) {
 		r = error_set(err, errno, "set uid %u", uid);
 		if (r == -EINVAL)
 			error_hint(err, "the user namespace does not map user %u", uid);

@@ -41,6 +41,15 @@ static uint64_t grantable_bounding(uint64_t bounding, uint64_t permitted)
 	return bounding & ~permitted ? proc_bounding_caps(bounding) : UINT64_MAX;
 }
 
+/*
+ * Who has a capability that this source does not know of shows that the kernel has more. Who lacks it may have it
+ * in the bounding set all the same, which proc_verify() would tell.
+ */
+static unsigned count_caps(uint64_t permitted)
+{
+	return 64 - (unsigned)__builtin_clzll(permitted | PROC_CAP_BIT(SPEC_CAP_LAST));
+}
+
 static void plan_caps(const struct spec_capabilities *caps, uint64_t permitted,
 		      const struct log *log, struct proc_plan *plan)
 {
@@ -114,6 +123,7 @@ int proc_plan_make(const struct spec_process *spec, const struct proc_options *o
 
 	if (!opt->in_user_namespace && (spec->capabilities || spec->n_rlimits > 0)) {
 		permitted = proc_permitted_caps();
+		plan.n_caps = count_caps(permitted);
 		plan.limits_inside = !(permitted & PROC_CAP_BIT(CAP_SYS_RESOURCE));
 	}
 	if (spec->capabilities)

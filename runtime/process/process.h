@@ -63,6 +63,7 @@ struct proc_plan {
 	bool is_exec;             /* execCPUAffinity applies */
 	const char *keyring;      /* session keyring to join, NULL: keep the caller's */
 	uint64_t bounding, effective, permitted, inheritable, ambient;
+	unsigned n_caps;          /* so many has the kernel, as far as it lets the caller know; 0: unknown */
 	bool has_caps;            /* false: capabilities absent, sets stay as they are */
 	bool limits_inside;       /* caller without CAP_SYS_RESOURCE: the child sets its own rlimits */
 };

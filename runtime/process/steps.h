@@ -30,8 +30,8 @@ struct proc_caps {
 	uint64_t bounding, effective, permitted, inheritable, ambient;
 };
 
-/* Drops every capability the kernel has and `keep` does not name. */
-int proc_drop_bounding(uint64_t keep, struct error *err);
+/* Drops every capability the kernel has and `keep` does not name. n: how many it has, 0: unknown. */
+int proc_drop_bounding(uint64_t keep, unsigned n, struct error *err);
 int proc_set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable, struct error *err);
 /* Those the kernel refuses are left out: never more privilege than planned, possibly less. */
 void proc_raise_ambient(uint64_t ambient);

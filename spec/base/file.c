@@ -79,15 +79,13 @@ static int open_waitless(int dir_fd, const char *name, struct error *err)
 	return fd < 0 ? error_set(err, errno, "open %s", name) : fd;
 }
 
-static int check_regular(int fd, const char *name, struct error *err)
+static int check_regular(int fd, const char *name, struct stat *ret, struct error *err)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, ret) < 0)
 		return error_set(err, errno, "stat %s", name);
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(ret->st_mode))
 		return error_set(err, EISDIR, "open %s", name);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(ret->st_mode))
 		return error_rule(err, EINVAL, "%s is not a regular file", name);
 	return 0;
 }
@@ -95,9 +93,44 @@ static int check_regular(int fd, const char *name, struct error *err)
 int file_open_regular(int dir_fd, const char *name, struct error *err)
 {
 	auto_close int fd = open_waitless(dir_fd, name, err);
-	int r = fd < 0 ? fd : check_regular(fd, name, err);
+	struct stat st;
+	int r = fd < 0 ? fd : check_regular(fd, name, &st, err);
 
 	return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* What follows the first *n bytes at *text: as much as the file has now, or until its end where it does not say (procfs). */
+static int load_rest(int fd, const char *name, size_t size, size_t max, struct arena *a, char **text, size_t *n,
+		     struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT;
+	char *whole;
+	int r = 0;
+
+	if (size > max)
+		return error_rule(err, EFBIG, "%s is larger than %zu bytes", name, max);
+	if (size <= *n) {
+		buf_add(&b, *text, *n);
+		r = file_read_fd(fd, name, max, &b, err);
+		*text = arena_strndup(a, b.data, b.len);
+		*n = b.len;
+		return r;
+	}
+	whole = arena_alloc(a, size + 1);
+	memcpy(whole, *text, *n);
+	*text = whole;
+	while (*n < size) {
+		ssize_t got = read(fd, whole + *n, size - *n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_set(err, errno, "read %s", name);
+		if (got == 0)
+			break;
+		*n += (size_t)got;
+	}
+	return 0;
 }
 
 int file_load_at(int dir_fd, const char *name, size_t max, struct arena *a, char **ret, size_t *ret_n,
@@ -113,29 +146,23 @@ int file_load_at(int dir_fd, const char *name, size_t max, struct arena *a, char
 	char *text = arena_alloc(a, USUAL + 1);
 	ssize_t n = read(fd, text, USUAL);
 
-	if (n <= 0 || n == USUAL) {
-		int code = errno;
-		int r = check_regular(fd, name, err);
+	struct stat st;
+	int code = errno;
+	int r = n <= 0 || n == USUAL ? check_regular(fd, name, &st, err) : 0;
 
-		if (r < 0)
-			return r;
-		if (n < 0)
-			return error_set(err, code, "read %s", name);
-	}
-	if (n == USUAL) {
-		auto_buf struct buf b = BUF_INIT;
+	if (r < 0)
+		return r;
+	if (n < 0)
+		return error_set(err, code, "read %s", name);
 
-		buf_add(&b, text, (size_t)n);
+	size_t len = (size_t)n;
 
-		int r = file_read_fd(fd, name, max, &b, err);
-
-		if (r < 0)
-			return r;
-		n = (ssize_t)b.len;
-		text = arena_strndup(a, b.data, b.len);
-	}
+	if (n == USUAL)
+		r = load_rest(fd, name, (size_t)st.st_size, max, a, &text, &len, err);
+	if (r < 0)
+		return r;
 	*ret = text;
-	*ret_n = (size_t)n;
+	*ret_n = len;
 	return 0;
 }
 

@@ -74,12 +74,18 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 
 #define PIDFS_MAGIC 0x50494446 /* linux/magic.h, Linux 6.9 */
 
+/*
+ * Before there was a file system of pidfds all of them were one inode, which is of mode 0600 (fs/anon_inodes.c);
+ * one of pidfs is 0700 (fs/pidfs.c). Any other mode is none that is known here, and the file system is asked.
+ */
 uint64_t proc_pidfd_id(int pidfd)
 {
 	struct statfs fs;
 	struct stat st;
 
-	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PIDFS_MAGIC || fstat(pidfd, &st) < 0)
+	if (fstat(pidfd, &st) < 0)
+		return 0;
+	if ((st.st_mode & 07777) != 0700 && (fstatfs(pidfd, &fs) < 0 || fs.f_type != PIDFS_MAGIC))
 		return 0;
 	return st.st_ino;
 }

@@ -474,6 +474,75 @@ Test(ovl_sandbox, what_a_kill_left_half_made_is_no_obstacle)
 	end("b");
 }
 
+Test(ovl_sandbox, a_record_of_old_has_objects)
+{
+	struct ovl_sandbox *v;
+	size_t n;
+
+	cr_assert_eq(mkdirat(room_fd, "store/sandboxes", 0700), 0);
+	cr_assert_eq(mkdirat(room_fd, "store/sandboxes/a", 0700), 0);
+	room_file("store/sandboxes/a/sandbox.json",
+		  "{\"name\":\"a\",\"holder\":\"/h\",\"created\":\"x\",\"keep\":true,\"kind\":\"directory\",\"maxBytes\":0,"
+		  "\"maxInodes\":0,\"project\":0,\"lowers\":[{\"layer\":\"sha256:"
+		  "0000000000000000000000000000000000000000000000000000000000000001\"},{\"directory\":\"/d\"}]}");
+	cr_assert_eq(ovl_sandboxes(&store, &arena, &v, &n, &err), 0, "%s", err.text);
+	cr_assert_eq(n, 1);
+	cr_assert_eq(v[0].n_lowers, 2);
+	cr_expect_eq(strtoul(v[0].lowers[0].hex, NULL, 16), 1);
+	cr_expect_null(v[0].lowers[0].dir);
+	cr_expect_str_eq(v[0].lowers[1].dir, "/d");
+}
+
+Test(ovl_sandbox, more_layers_than_a_few_are_all_there_in_order)
+{
+	char cwd[2][256];
+
+	make_layers(6);
+
+	/* Known ones go to the kernel by name. */
+	static struct ovl_layer known[6];
+
+	for (int i = 0; i < 6; i++) {
+		known[i].is_known = true;
+		lowers[i].layer = &known[i];
+	}
+
+	struct ovl_sandbox_options o = options("a", 6);
+	struct ovl_sandbox sb = make(&o);
+
+	cr_assert_not_null(getcwd(cwd[0], sizeof(cwd[0])));
+
+	int fd = mounted(&sb);
+
+	cr_assert_not_null(getcwd(cwd[1], sizeof(cwd[1])));
+	cr_expect_str_eq(cwd[0], cwd[1]);
+	expect_text(fd, "common", "5");
+	expect_text(fd, "own-0", "0");
+	close(fd);
+	ovl_sandbox_close(&sb);
+	end("a");
+
+	/* The topmost that hides what is below. */
+	known[3].hides_below = true;
+	sb = make(&o);
+	fd = mounted(&sb);
+	expect_text(fd, "own-3", "3");
+	cr_expect_eq(faccessat(fd, "own-2", F_OK, 0), -1);
+	close(fd);
+	ovl_sandbox_close(&sb);
+	end("a");
+
+	/* One that is gone has its name in the message. */
+	known[3].hides_below = false;
+	remove_tree(room_fd, "store/layers/0000000000000000000000000000000000000000000000000000000000000002", NULL);
+	sb = make(&o);
+	err = (struct error)ERROR_INIT;
+	cr_expect_eq(ovl_sandbox_mount(&store, &sb, -1, &err), -ENOENT);
+	cr_expect(strstr(err.text, "the layer sha256:000000000000"), "%s", err.text);
+	ovl_sandbox_close(&sb);
+	end("a");
+}
+
 /* Writes blocks of 64 KiB until an error comes; returns it. */
 static int fill(int dir_fd, const char *name, uint64_t most, uint64_t *ret_bytes)
 {

@@ -286,3 +286,79 @@ Test(ovl_store, digests_have_one_spelling)
 	cr_expect_eq(digest_parse("sha256:", hex), -EINVAL);
 	cr_expect_eq(digest_parse("sha512:00", hex), -EINVAL);
 }
+
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define E64 "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+#define HEAD "{\"name\":\"x\",\"source\":\"oci:/x\",\"manifest\":\"\",\"imported\":\"now\",\"layers\":["
+#define TAIL "],\"configDigest\":\"sha256:0\""
+
+static int read_image(const char *text, struct ovl_image *ret)
+{
+	err = (struct error)ERROR_INIT;
+	room_file("deep/store/images/x", text);
+	return ovl_image_record(&store, "x", &arena, ret, &err);
+}
+
+Test(ovl_store, what_is_known_of_a_layer_comes_back_from_the_record)
+{
+	struct ovl_layer two[] = { layer_of('a'), layer_of('b') };
+	struct ovl_image image;
+
+	two[0].is_known = two[1].is_known = true;
+	two[0].has_root = true;
+	two[1].hides_below = true;
+	two[1].entries = UINT64_MAX;
+	make_image("x", two, 2);
+	cr_assert_eq(ovl_image_record(&store, "x", &arena, &image, &err), 0, "%s", err.text);
+	cr_assert_eq(image.n_layers, 2);
+	for (int i = 0; i < 2; i++) {
+		cr_expect_str_eq(image.layers[i].hex, two[i].hex);
+		cr_expect_str_eq(image.layers[i].listing, two[i].listing);
+		cr_expect_eq(image.layers[i].entries, two[i].entries);
+		cr_expect_eq(image.layers[i].bytes, two[i].bytes);
+		cr_expect(image.layers[i].is_known);
+		cr_expect_eq(image.layers[i].has_root, two[i].has_root);
+		cr_expect_eq(image.layers[i].hides_below, two[i].hides_below);
+	}
+	cr_expect_eq(image.config_n, 10);
+	cr_expect_eq(memcmp(image.config, "{\"a\": [1]}", 10), 0);
+}
+
+Test(ovl_store, records_of_old_have_objects_and_the_config_in_them)
+{
+	struct ovl_image image;
+
+	cr_assert_eq(read_image(HEAD "{\"diffId\":\"sha256:" A64 "\",\"listing\":\"sha256:" E64
+				     "\",\"entries\":3,\"bytes\":100,\"hasRoot\":true,\"hidesBelow\":true},\"sha256:" A64
+				     "\"" TAIL ",\"config\":{\"a\":1}}\n",
+				&image),
+		     0, "%s", err.text);
+	cr_assert_eq(image.n_layers, 2);
+	cr_expect(image.layers[0].is_known && image.layers[0].has_root && image.layers[0].hides_below);
+	cr_expect_str_eq(image.layers[0].listing, E64);
+	cr_expect_not(image.layers[1].is_known);
+	cr_expect_str_eq(image.layers[1].hex, A64);
+	cr_expect_eq(image.config_n, 7);
+	cr_expect_eq(memcmp(image.config, "{\"a\":1}", 7), 0);
+}
+
+Test(ovl_store, a_layer_that_is_no_layer_makes_a_record_bad)
+{
+	static const char *const bad[] = {
+		"sha256:" A64 " " E64 " 3 100 ",      "sha256:" A64 " " E64 " 3 100 x-", "sha256:" A64 " " E64 " 3 -",
+		"sha256:" A64 " " E64 " 3 1x0 -",     "sha256:" A64 " e 3 100 -",	 "md5:" A64 " " E64 " 3 100 -",
+		"sha256:" A64 " " E64 " 3 100 or-",   "sha256:a " E64 " 3 100 -",	 "sha256:" A64 " " E64 " 3  -",
+		"sha256:" A64 " " E64 " 99999999999999999999 100 -",
+	};
+	struct ovl_image image;
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(text, sizeof(text), HEAD "\"%s\"" TAIL "}\n{}\n", bad[i]);
+		cr_expect_eq(read_image(text, &image), -EINVAL, "%s", bad[i]);
+		cr_expect(strstr(err.text, "layer that cannot be read"), "%s", err.text);
+	}
+	cr_expect_eq(read_image(HEAD "\"sha256:" A64 "\"" TAIL "}\n", &image), -EINVAL);
+	cr_expect(strstr(err.text, "has no config"), "%s", err.text);
+	cr_expect_eq(read_image(HEAD "\"sha256:" A64 "\"" TAIL "}\n{\"cut\":", &image), -EINVAL);
+}
