@@ -5,6 +5,7 @@
 #   make check        lint, unit and system tests; installs what they need
 #   make host-kernel  a small kernel for the disposable host (tests/host/); optional
 #   make fuzz         each fuzz target for FUZZ_SECONDS (120), with clang; FUZZ=… names some of them
+#   make guest-kernel a small kernel for virtual machines, build/guest-kernel/vmlinux; `make install` then installs it
 #   make bench        the table of speed and size
 #   make install      DESTDIR and PREFIX as usual
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
@@ -255,6 +256,10 @@ check-deps:
 host-kernel:
 	@tests/host/kernel.sh
 
+# The same for every kind of build.
+guest-kernel:
+	@vm/kernel/build.sh vm/kernel/guest.fragment build/guest-kernel linux-source-6.12 linux-source-6.1
+
 unit: $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do ./$$t --short-filename; done
 
@@ -280,10 +285,11 @@ bench: all
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
 	install -m 0755 $(B)/bulkhead $(B)/bulkhead-shared $(DESTDIR)$(SBINDIR)/
+	[ ! -e build/guest-kernel/vmlinux ] || install -D -m 0644 build/guest-kernel/vmlinux $(DESTDIR)$(PREFIX)/lib/bulkhead/vmlinux
 	for s in 5 7 8; do for p in man/*.$$s; do [ -e "$$p" ] || continue; install -m 0644 "$$p" $(DESTDIR)$(MANDIR)/man$$s/; done; done
 
 clean:
 	rm -rf build
 
-.PHONY: fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-deps host-kernel unit lint quickstart bench install clean
+.PHONY: guest-kernel fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-deps host-kernel unit lint quickstart bench install clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

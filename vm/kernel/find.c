@@ -12,7 +12,8 @@
 #include "spec/base/auto.h"
 #include "vm/kernel/kernel.h"
 
-static const char own[] = "/usr/lib/bulkhead/vmlinux";
+/* Where `make install` puts what `make guest-kernel` made, and where a package would. */
+static const char *const own[] = { "/usr/local/lib/bulkhead/vmlinux", "/usr/lib/bulkhead/vmlinux" };
 static const char prefix[] = "vmlinuz-";
 static const char cloud[] = "-cloud-amd64";
 
@@ -94,10 +95,11 @@ int vm_kernel_find(const struct vm_kernel_wish *wish, struct vm_kernel_choice *r
 		find_modules(root, ret);
 		return 0;
 	}
-	if (choose(root, ret, own, "")) {
-		find_modules(root, ret);
-		return 0;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (choose(root, ret, own[i], "")) {
+			find_modules(root, ret);
+			return 0;
+		}
 	snprintf(boot, sizeof(boot), "%s/boot", root);
 	newest_cloud_kernel(boot, name, sizeof(name));
 	if (!name[0]) {

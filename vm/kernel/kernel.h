@@ -38,7 +38,7 @@ struct vm_kernel_choice {
 };
 
 /*
- * In this order: the bundle's, the option's, /usr/lib/bulkhead/vmlinux, the newest
+ * In this order: the bundle's, the option's, /usr/local/lib/bulkhead/vmlinux, /usr/lib/bulkhead/vmlinux, the newest
  * /boot/vmlinuz-*-cloud-amd64, /boot/vmlinuz-<running>. -ENOENT with the package to install.
  */
 int vm_kernel_find(const struct vm_kernel_wish *wish, struct vm_kernel_choice *ret, struct error *err);

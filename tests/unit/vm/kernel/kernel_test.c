@@ -401,6 +401,10 @@ Test(kernel, the_newest_cloud_kernel_is_taken_then_the_running_one)
 	put("usr/lib/bulkhead/vmlinux", "k", 1);
 	cr_assert_eq(vm_kernel_find(&wish, &c, &err), 0);
 	cr_assert_str_eq(c.path, in("usr/lib/bulkhead/vmlinux"));
+	put("usr/local/lib/bulkhead/vmlinux", "k", 1);
+	cr_assert_eq(vm_kernel_find(&wish, &c, &err), 0);
+	cr_assert_str_eq(c.path, in("usr/local/lib/bulkhead/vmlinux"));
+	cr_assert_str_eq(c.modules, "");
 	wish.option = in("boot/vmlinuz-6.1.0-9-amd64");
 	cr_assert_eq(vm_kernel_find(&wish, &c, &err), 0);
 	cr_assert_str_eq(c.path, wish.option);
