@@ -33,7 +33,7 @@ static const int common[] = {
 static const int loop[] = {
 	SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_readv, SYS_writev, SYS_sendmsg, SYS_recvmsg,
 	SYS_sendto, SYS_recvfrom, SYS_poll, SYS_close, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_getrandom,
-	SYS_tgkill, SYS_getpid, SYS_gettid,
+	SYS_tgkill, SYS_tkill, SYS_getpid, SYS_gettid, /* pthread_kill() of glibc and of musl */
 };
 
 static const int fs[] = {

@@ -166,6 +166,18 @@ Test(jail, capabilities_are_given_up_but_those_to_keep)
 	cr_assert_eq(after[PERMITTED], 0);
 }
 
+/* musl's pthread_kill(), which ends the vCPUs' threads. */
+static long kicks(void)
+{
+	return syscall(SYS_tkill, syscall(SYS_gettid), 0);
+}
+
+Test(jail, the_loop_kicks_threads_with_either_libc)
+{
+	cr_assert_eq(dies_of(JAIL_LOOP, kicks, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_FS, kicks, NULL, 0), SIGSYS);
+}
+
 Test(jail, the_callers_own_calls_can_be_added)
 {
 	static const int more[] = { SYS_openat };
