@@ -288,7 +288,7 @@ static void parse(int argc, char **argv, struct options *o)
 {
 	int option;
 
-	*o = (struct options){ .memory = 256, .cpus = 1, .boot_s = 60 };
+	*o = (struct options){ .memory = 256, .cpus = 1, .boot_s = 600 };
 	while ((option = getopt(argc, argv, "k:m:c:r:f:x:s:b:i:gT")) != -1) {
 		switch (option) {
 		case 'k': o->kernel = optarg; break;
