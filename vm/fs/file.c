@@ -300,6 +300,9 @@ int op_fsync(struct vm_fs_worker *w, struct node *node, char *const name[2])
 int op_syncfs(struct vm_fs_worker *w, struct node *node, char *const name[2])
 {
 	(void)name;
+	if (w->fs->is_ending)
+		return 0;
+
 	int path_fd = node_dir_fd(w->fs, node);
 
 	if (path_fd < 0)

@@ -181,4 +181,10 @@ struct vm_fs_stats {
 	uint32_t nodes, node_fds, io_fds, dirs; /* held right now */
 };
 
+/*
+ * The guest has nothing more to do but to write back what it holds: from now on its syncfs waits for the host's
+ * page cache and not for the host's disk, as the end of a process does not, either. Any thread.
+ */
+void vm_fs_ending(struct vm_fs *fs);
+
 void vm_fs_stats_get(struct vm_fs *fs, struct vm_fs_stats *ret_stats);

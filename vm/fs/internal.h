@@ -101,6 +101,7 @@ struct vm_fs {
 	struct dirs dirs;
 	pthread_mutex_t stripes[STRIPES];
 	_Atomic bool is_ready;     /* INIT was answered */
+	_Atomic bool is_ending;    /* vm_fs_ending() */
 	_Atomic bool has_submounts; /* the guest mounts what NODE_SUBMOUNT says */
 	_Atomic bool has_setxattr_ext;
 	_Atomic uint64_t requests, errors, read_bytes, written_bytes;

@@ -173,6 +173,11 @@ void vm_fs_worker_free(struct vm_fs_worker *worker)
 	free(worker);
 }
 
+void vm_fs_ending(struct vm_fs *fs)
+{
+	fs->is_ending = true;
+}
+
 void vm_fs_stats_get(struct vm_fs *fs, struct vm_fs_stats *ret_stats)
 {
 	*ret_stats = (struct vm_fs_stats){

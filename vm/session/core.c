@@ -18,6 +18,7 @@
 enum { ENTROPY_BYTES = 64, OOM_TOKENS = 16, OOM_TOKEN_MS = 1000, STATUS_QUIET = 255 };
 
 static void on_gate(void *arg, uint32_t events);
+static void on_synced(struct core *c);
 
 /* ---- ends ---- */
 
@@ -95,6 +96,18 @@ static int create_ms(const struct core *c)
 	return c->config->create_ms > 0 ? c->config->create_ms : CORE_DEFAULT_MS;
 }
 
+/* The program has ended, and something that belongs to it has not: it is given up in time, unless a reader is slow. */
+static void look_again(struct core *c)
+{
+	process_drain_late(c);
+	if (c->state != CORE_DRAINING || c->is_synced)
+		return;
+	if (now_ms(CLOCK_MONOTONIC) - c->exited_ms > CORE_SYNC_MS)
+		on_synced(c);
+	else
+		core_wait_for(c, CORE_DRAIN_MS);
+}
+
 static void on_time(void *arg, uint32_t events)
 {
 	struct error why = ERROR_INIT;
@@ -112,7 +125,7 @@ static void on_time(void *arg, uint32_t events)
 			   create_ms(c) / 1000);
 		core_fail(c, &why);
 	} else {
-		process_drain_late(c);
+		look_again(c);
 	}
 	clients_reap(c);
 }
@@ -246,6 +259,42 @@ static void on_started(struct core *c, const void *payload, size_t n)
 
 /* ---- the program ---- */
 
+static void check_end(struct core *c)
+{
+	if (c->state == CORE_DRAINING && c->is_drained && c->is_synced)
+		core_end(c, c->status);
+}
+
+void core_first_drained(struct core *c)
+{
+	c->is_drained = true;
+	check_end(c);
+}
+
+static void on_synced(struct core *c)
+{
+	c->is_synced = true;
+	trace(c, "vm: files written back");
+	check_end(c);
+}
+
+/* What the guest caches of files that it alone has would be lost with it (FUSE_WRITEBACK_CACHE). */
+static void sync_files(struct core *c)
+{
+	auto_buf struct buf b = BUF_INIT;
+	struct request *r =
+		c->config->machine->n_shares ? channel_request(c, WIRE_SYNC, NULL, 0) : NULL;
+
+	if (!r) {
+		on_synced(c);
+		return;
+	}
+	c->host.ending(c->host.arg);
+	wire_end(&b, wire_begin(&b, WIRE_SYNC, r->id));
+	channel_send(c, &b);
+	core_wait_for(c, CORE_DRAIN_MS);
+}
+
 static void on_exited(struct core *c, const void *payload, size_t n)
 {
 	uint32_t number, status;
@@ -272,13 +321,10 @@ static void on_exited(struct core *c, const void *payload, size_t n)
 		trace(c, "vm: program exited");
 		c->status = (int)status;
 		c->state = CORE_DRAINING;
+		c->exited_ms = now_ms(CLOCK_MONOTONIC);
+		sync_files(c);
 	}
 	process_exited(c, p, status);
-}
-
-void core_first_exited(struct core *c)
-{
-	core_end(c, (int)c->processes[0].status);
 }
 
 /* A guest may say it as often as it likes; it is heard so often. The numbers are totals, so the next one makes up for it. */
@@ -340,6 +386,8 @@ static void on_reply(struct core *c, uint32_t id, const void *payload, size_t n)
 		on_created(c, payload, n);
 	else if (request.type == WIRE_START)
 		on_started(c, payload, n);
+	else if (request.type == WIRE_SYNC)
+		on_synced(c);
 }
 
 void core_on_frame(struct core *c, const struct wire_header *h, const void *payload)
@@ -364,10 +412,8 @@ void core_on_signal(struct core *c, int number)
 
 	if (c->state < CORE_RUNNING) {
 		/* As pid 1 of a namespace has it: what is not caught does not happen. */
-		if (ends) {
-			c->was_signalled = true;
+		if (ends)
 			core_end(c, 128 + number);
-		}
 	} else if (c->state == CORE_DRAINING) {
 		if (ends) /* nobody reads what it left behind */
 			core_end(c, c->status);

@@ -28,6 +28,7 @@ enum {
 	CORE_READ = 64 << 10, /* bytes per turn of the loop */
 	CORE_KEEP = 64 << 10, /* a buffer beyond it is given back when it is empty */
 	CORE_DRAIN_MS = 5000,
+	CORE_SYNC_MS = 60000, /* for a guest to write back what it holds of files */
 	CORE_DEFAULT_MS = 120000,
 };
 
@@ -39,6 +40,7 @@ struct core_host {
 	bool (*is_blocked)(void *arg, unsigned port); /* its reader takes nothing at the moment */
 	void (*stop)(void *arg);
 	void (*resumed)(void *arg);
+	void (*ending)(void *arg); /* the guest writes back what it holds, and that is all */
 	void *arg;
 };
 
@@ -48,7 +50,7 @@ enum core_state {
 	CORE_WAITING, /* made; the gate is closed */
 	CORE_STARTING, /* WIRE_START was sent */
 	CORE_RUNNING,
-	CORE_DRAINING, /* the program has ended, its output is on its way */
+	CORE_DRAINING, /* the program has ended, its output and its files are on their way */
 	CORE_ENDED,
 };
 
@@ -104,7 +106,8 @@ struct core {
 	bool is_told; /* created() was called */
 	bool is_refused; /* the agent would not make the container: failure says why */
 	bool has_failed; /* the guest is of no use any more */
-	bool was_signalled; /* a signal ended it before it ran */
+	bool is_drained, is_synced; /* the program's output is out; its files are at the host */
+	int64_t exited_ms;
 	struct error failure;
 	int status;
 
@@ -146,7 +149,7 @@ void core_wait_for(struct core *c, int ms); /* 0: no deadline */
 
 void core_on_frame(struct core *c, const struct wire_header *h, const void *payload);
 void core_on_signal(struct core *c, int number);
-void core_first_exited(struct core *c); /* and has been drained */
+void core_first_drained(struct core *c);
 
 /* ---- channel.c: bytes to and from the agent, and who waits for a reply ---- */
 

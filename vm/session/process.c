@@ -199,7 +199,7 @@ static void check_end(struct core *c, struct process *p)
 		if (c->ports[i].process == p && !c->ports[i].is_closed)
 			return;
 	if (p == &c->processes[0]) {
-		core_first_exited(c);
+		core_first_drained(c);
 		return;
 	}
 	if (p->owner)

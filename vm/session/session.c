@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "spec/base/auto.h"
+#include "vm/fs/fs.h"
 #include "vm/session/core.h"
 
 enum { STATUS_NOT_MADE = 1, STATUS_DIED = 128 + 9, SHOWN_LINES = 4 };
@@ -24,29 +25,47 @@ static const int loop_calls[] = { SYS_accept4, SYS_timerfd_settime };
 
 /* ---- the machine for the core ---- */
 
+struct machine {
+	struct vm *vm;
+	const struct vm_config *config;
+};
+
+static struct virtio_console *console(void *arg)
+{
+	return vm_console(((struct machine *)arg)->vm);
+}
+
 static int attach(void *arg, unsigned port, const struct virtio_port *config, struct error *err)
 {
-	return virtio_console_attach(vm_console(arg), port, config, err);
+	return virtio_console_attach(console(arg), port, config, err);
 }
 
 static void detach(void *arg, unsigned port)
 {
-	virtio_console_detach(vm_console(arg), port);
+	virtio_console_detach(console(arg), port);
 }
 
 static bool is_blocked(void *arg, unsigned port)
 {
-	return virtio_console_is_blocked(vm_console(arg), port);
+	return virtio_console_is_blocked(console(arg), port);
 }
 
 static void stop(void *arg)
 {
-	vm_stop(arg);
+	vm_stop(((struct machine *)arg)->vm);
 }
 
 static void resumed(void *arg)
 {
-	vm_resumed(arg);
+	vm_resumed(((struct machine *)arg)->vm);
+}
+
+static void ending(void *arg)
+{
+	struct machine *m = arg;
+
+	for (unsigned i = 0; i < m->config->n_shares; i++)
+		vm_fs_ending(m->config->shares[i].fs);
 }
 
 /* ---- making ---- */
@@ -83,7 +102,7 @@ static int make_channel(struct vm *vm, int *ret, struct error *err)
 	return 0;
 }
 
-static int make(const struct vm_session_config *config, struct core *core, struct vm **ret,
+static int make(const struct vm_session_config *config, struct core *core, struct machine *m,
 		struct error *err)
 {
 	struct vm_config machine = *config->machine;
@@ -95,9 +114,9 @@ static int make(const struct vm_session_config *config, struct core *core, struc
 	int r = config->terminal ? make_raw(config->stdio[0], err) : 0;
 
 	if (r == 0)
-		r = vm_new(&machine, ret, err);
+		r = vm_new(&machine, &m->vm, err);
 	if (r == 0)
-		r = make_channel(*ret, &channel, err);
+		r = make_channel(m->vm, &channel, err);
 	if (r < 0)
 		return r;
 
@@ -107,10 +126,11 @@ static int make(const struct vm_session_config *config, struct core *core, struc
 		.is_blocked = is_blocked,
 		.stop = stop,
 		.resumed = resumed,
-		.arg = *ret,
+		.ending = ending,
+		.arg = m,
 	};
 
-	return core_begin(core, vm_loop(*ret), &host, channel, err);
+	return core_begin(core, vm_loop(m->vm), &host, channel, err);
 }
 
 /* ---- the end ---- */
@@ -182,21 +202,21 @@ int vm_session_run(const struct vm_session_config *config, struct vm_session_end
 {
 	auto_free struct core *core = calloc(1, sizeof(*core));
 	struct error why = ERROR_INIT;
-	struct vm *vm = NULL;
+	struct machine m = { .config = config->machine };
 	int r;
 
 	*ret = (struct vm_session_end){ .status = STATUS_NOT_MADE };
 	if (!core)
 		return error_set(err, ENOMEM, "allocate a session");
 	core_clear(core, config);
-	r = make(config, core, &vm, &why);
+	r = make(config, core, &m, &why);
 	if (r == 0) {
-		r = vm_run(vm, &ret->report, &why);
+		r = vm_run(m.vm, &ret->report, &why);
 		r = judge(core, r, ret, &why);
 	}
 	core_finish(core, r < 0 ? &why : NULL);
 	core_free(core);
-	vm_free(vm);
+	vm_free(m.vm);
 	if (r < 0 && err)
 		*err = why;
 	return r;

@@ -188,6 +188,51 @@ Test(vm_core, what_a_guest_forgets_to_close_is_waited_for_only_so_long)
 	cr_assert_eq(w.core.state, CORE_ENDED);
 }
 
+Test(vm_core, a_guest_with_files_writes_them_back_before_its_end)
+{
+	w.machine.n_shares = 1;
+	until_started(&w);
+	agent_exits(&w, 0, 3);
+	cr_assert(agent_hears(&w));
+	cr_assert_eq(w.h.type, WIRE_SYNC);
+	cr_assert_eq(w.n_ending, 1);
+	agent_closes(&w, 2);
+	agent_closes(&w, 3);
+	cr_assert_eq(w.n_stops, 0);
+	agent_says(&w, WIRE_REPLY, w.h.id, NULL);
+	cr_assert_eq(w.core.state, CORE_ENDED);
+	cr_assert_eq(w.core.status, 3);
+}
+
+Test(vm_core, output_may_be_slower_than_files)
+{
+	w.machine.n_shares = 1;
+	until_started(&w);
+	agent_exits(&w, 0, 3);
+	cr_assert(agent_hears(&w));
+	agent_says(&w, WIRE_REPLY, w.h.id, NULL);
+	agent_closes(&w, 2);
+	cr_assert_eq(w.n_stops, 0);
+	agent_closes(&w, 3);
+	cr_assert_eq(w.core.status, 3);
+	cr_assert_eq(w.n_stops, 1);
+}
+
+Test(vm_core, a_guest_that_does_not_write_back_is_given_up)
+{
+	w.machine.n_shares = 1;
+	until_started(&w);
+	agent_exits(&w, 0, 3);
+	agent_closes(&w, 2);
+	agent_closes(&w, 3);
+	w.core.exited_ms -= CORE_SYNC_MS + 1;
+	core_wait_for(&w.core, 1);
+	usleep(20000);
+	world_turn(&w);
+	cr_assert_eq(w.core.state, CORE_ENDED);
+	cr_assert_eq(w.core.status, 3);
+}
+
 Test(vm_core, an_end_of_input_is_told_with_its_port)
 {
 	uint32_t port;

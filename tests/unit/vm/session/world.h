@@ -34,7 +34,7 @@ struct world {
 	struct wire_header h; /* of the last frame from the core */
 	const void *payload;
 
-	unsigned n_created, n_stops, n_resumed, n_oom;
+	unsigned n_created, n_stops, n_resumed, n_ending, n_oom;
 	struct error created;
 	struct sockaddr_un address;
 	socklen_t address_size;
@@ -78,6 +78,11 @@ static void world_resumed(void *arg)
 	((struct world *)arg)->n_resumed++;
 }
 
+static void world_ending(void *arg)
+{
+	((struct world *)arg)->n_ending++;
+}
+
 static void world_created(void *arg, const struct error *err)
 {
 	struct world *w = arg;
@@ -97,8 +102,15 @@ static void world_oom(void *arg, uint64_t kills, uint64_t limit, uint64_t peak)
 
 static inline void world_begin(struct world *w)
 {
-	const struct core_host host = { world_attach, world_detach,  world_is_blocked,
-					world_stop,   world_resumed, w };
+	const struct core_host host = {
+		.attach = world_attach,
+		.detach = world_detach,
+		.is_blocked = world_is_blocked,
+		.stop = world_stop,
+		.resumed = world_resumed,
+		.ending = world_ending,
+		.arg = w,
+	};
 	struct error err = ERROR_INIT;
 	int channel[2], gate[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), out[2];
 
