@@ -136,9 +136,9 @@ $(B)/tests/vm/echo_agent: $(ECHO_AGENT)
 vm-test: $(B)/tests/vm/boot $(B)/tests/vm/guest $(B)/tests/vm/session $(B)/tests/vm/echo_agent
 
 # Fuzz targets (tests/fuzz/): `make fuzz` with clang's libFuzzer, `make fuzz-replay` what that has found, without.
-FUZZ         ?= queue console rng fs net balloon fuse wire json spec
+FUZZ         ?= queue console rng fs net balloon fuse wire session json spec
 FUZZ_SECONDS ?= 120
-FUZZ_ROOMS    = vm/wire vm/virtio vm/fs spec spec/base
+FUZZ_ROOMS    = vm/session vm/wire vm/virtio vm/fs spec spec/base
 FUZZ_device_rng = 0
 FUZZ_device_balloon = 1
 FUZZ_device_net = 2

@@ -22,9 +22,15 @@ static void on_synced(struct core *c);
 
 /* ---- ends ---- */
 
+/* The loop still has its turn to end: nothing that it brings changes anything. */
+static bool is_over(const struct core *c)
+{
+	return c->state == CORE_ENDED || c->has_failed;
+}
+
 void core_end(struct core *c, int status)
 {
-	if (c->state == CORE_ENDED || c->has_failed)
+	if (is_over(c))
 		return;
 	c->state = CORE_ENDED;
 	c->status = status;
@@ -33,7 +39,7 @@ void core_end(struct core *c, int status)
 
 void core_fail(struct core *c, const struct error *why)
 {
-	if (c->state == CORE_ENDED || c->has_failed)
+	if (is_over(c))
 		return;
 	c->has_failed = true;
 	c->failure = *why;
@@ -115,7 +121,7 @@ static void on_time(void *arg, uint32_t events)
 	uint64_t times;
 
 	(void)events;
-	if (read(c->timer_fd, &times, sizeof(times)) != sizeof(times))
+	if (read(c->timer_fd, &times, sizeof(times)) != sizeof(times) || is_over(c))
 		return;
 	if (c->state == CORE_BOOTING) {
 		error_rule(&why, ETIMEDOUT, "the guest was not up within %d s", boot_ms(c) / 1000);
@@ -214,6 +220,8 @@ static void on_gate(void *arg, uint32_t events)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	virtio_loop_forget(c->loop, c->gate_fd);
+	if (is_over(c))
+		return;
 	if (n != 1 || (go != VM_SESSION_GO && go != VM_SESSION_GO_RESET)) {
 		core_end(c, STATUS_QUIET);
 		return;
@@ -410,6 +418,8 @@ void core_on_signal(struct core *c, int number)
 {
 	bool ends = number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP;
 
+	if (is_over(c))
+		return;
 	if (c->state < CORE_RUNNING) {
 		/* As pid 1 of a namespace has it: what is not caught does not happen. */
 		if (ends)
