@@ -35,9 +35,6 @@ static const struct {
 	{ "/proc/kcore", A_FILE },     { "/proc/timer_list", A_FILE },
 };
 
-/* They are in no kernel that has open_tree_attr(2): the first went with 4.11, the other left procfs with 5.13. */
-static const char *const gone[] = { "/proc/timer_stats", "/proc/sched_debug" };
-
 /* An object to cover: name below dir, or dir itself when name is "". */
 struct target {
 	int dir;
@@ -110,9 +107,6 @@ static int mask_usual(struct ns_plan *plan, const struct ns_place *place, struct
 
 	if (!ns_place_is_name(place) || !ns_place_is_fresh(plan, place))
 		return 0;
-	for (size_t i = 0; plan->has_tree_attr && i < ARRAY_SIZE(gone); i++)
-		if (strcmp(place->path, gone[i]) == 0)
-			return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
 		enum kind kind = usual[i].kind;
 

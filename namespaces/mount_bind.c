@@ -60,7 +60,6 @@ int ns_clone_tree(struct ns_plan *plan, int dir, const char *name, unsigned flag
 	if (!plan->no_tree_attr) {
 		int fd = sys_open_tree_attr(dir, name, flags, attr);
 
-		plan->has_tree_attr |= fd >= 0;
 		if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
 			return fd;
 		/* EPERM: a seccomp profile around us may know the call as little as an old kernel. */

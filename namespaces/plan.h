@@ -150,7 +150,6 @@ struct ns_plan {
 	int own_pid_ns, own_time_ns; /* of the parent, to come back to */
 	int newest_linked;   /* last mount whose destination went through a symlink, -1 */
 	bool no_tree_attr;   /* open_tree_attr() is not there */
-	bool has_tree_attr;  /* it is: Linux 6.15 or younger */
 	bool has_kcore, knows_kcore;
 	const char *own_cgroup; /* path before the cgroup namespace was left; NULL: not read */
 };
