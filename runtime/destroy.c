@@ -17,6 +17,7 @@
 #include "runtime/group_record.h"
 #include "runtime/launch/hooks.h"
 #include "runtime/oom_record.h"
+#include "runtime/vm_network.h"
 #include "runtime/vm_record.h"
 #include "runtime/residual.h"
 #include "runtime/shared.h"
@@ -123,6 +124,7 @@ int destroy_container(const struct destroy *d, struct error *err)
 	if (r < 0)
 		return error_wrap(err, r, "cannot remove cgroup %s", d->cgroup);
 	remove_residuals(d);
+	vm_network_give_back(d->ctx, d->state_dir, d->state);
 	r = storage_end(d->state->sandbox, d->store, d->state_dir, d->state->id, err);
 	if (r < 0)
 		return r;
