@@ -244,6 +244,7 @@ static void describe_machine(struct machine *m, struct vm_tap *tap, struct vm_co
 	*ret = (struct vm_config){
 		.kvm_fd = w->kvm_fd,
 		.kernel_fd = w->kernel_fd,
+		.copy_kernel = w->copies_kernel,
 		.n_initramfs = w->n_initramfs,
 		.cmdline = w->plan.cmdline,
 		.memory = w->plan.memory,
@@ -284,6 +285,8 @@ _Noreturn static void run(struct machine *m, const int stdio[3], struct error *e
 		.created = on_created,
 		.oom = on_oom,
 		.arg = m,
+		.boot_ms = WALL_BOOT_MS,
+		.create_ms = WALL_CREATE_MS,
 		.debug = m->b->ctx->log && m->b->ctx->log->level >= LOG_DEBUG,
 	};
 	int r = vm_session_run(&config, &end, err);

@@ -21,6 +21,7 @@
 
 struct wall {
 	struct wall_plan plan;
+	bool copies_kernel;          /* into the guest's own memory, instead of mapping it */
 	int kvm_fd, kernel_fd;
 	int initramfs[VM_MAX_INITRAMFS];
 	unsigned n_initramfs;
@@ -31,7 +32,9 @@ struct wall {
 };
 
 /* From the clone to the program that waits: a boot and a container in the guest (session.h), and something. */
-#define WALL_TIMEOUT_MS 130000
+#define WALL_BOOT_MS 120000
+#define WALL_CREATE_MS 60000
+#define WALL_TIMEOUT_MS (WALL_BOOT_MS + WALL_CREATE_MS + 10000)
 
 /* Before anything is made; may execute bulkhead-shared. Sets b->vm. */
 int wall_plan(struct build *b, struct error *err);
@@ -44,7 +47,7 @@ int wall_reserve(struct build *b, struct error *err);
 void wall_describe(const struct build *b, struct buf *out);
 
 /* Fail closed, as launch_verify(): the machine's process is under its filters and has no right beyond those of its plan. */
-int wall_verify(const struct build *b, struct error *err);
+int wall_verify(struct build *b, struct error *err);
 
 _Noreturn void wall_child(struct launch *l, struct build *b);
 
