@@ -6,7 +6,7 @@
 #   make host-kernel  a small kernel for the disposable host (tests/host/); optional
 #   make fuzz         each fuzz target for FUZZ_SECONDS (120), with clang; FUZZ=… names some of them
 #   make guest-kernel a small kernel for virtual machines, build/guest-kernel/vmlinux; `make install` then installs it
-#   make bench        the table of speed and size
+#   make bench        the table of speed and size; WALL=vm: that of virtual machines
 #   make install      DESTDIR and PREFIX as usual
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
 #   make SHARED=1 …    build/bulkhead linked with the shared libc (else static with musl; STATIC=1 insists)
@@ -134,6 +134,10 @@ $(B)/tests/vm/echo_agent: $(ECHO_AGENT)
 	$(call say,GUEST)
 	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -I. -Os -Wall -Wextra -Werror -static -s -o $@ $(ECHO_AGENT)
 vm-test: $(B)/tests/vm/boot $(B)/tests/vm/guest $(B)/tests/vm/session $(B)/tests/vm/echo_agent
+# The machine that `make bench WALL=vm` compares ours with.
+$(B)/tests/bench/pvmm: $(B)/tests/bench/pvmm.o $(VM_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Fuzz targets (tests/fuzz/): `make fuzz` with clang's libFuzzer, `make fuzz-replay` what that has found, without.
 FUZZ         ?= queue console rng fs net balloon fuse wire session json spec
@@ -279,8 +283,8 @@ quickstart: deps
 	@$(MAKE) --no-print-directory all
 	@tests/quickstart.sh $(B)/bulkhead
 
-bench: all
-	@tests/bench/run.sh $(B)/bulkhead
+bench: all $(if $(filter vm,$(WALL)),$(B)/tests/bench/pvmm)
+	@tests/bench/$(if $(filter vm,$(WALL)),vm,run).sh $(B)/bulkhead
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
