@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,19 +241,38 @@ static long switches(pid_t pid)
 	return all;
 }
 
-static void print_memory(pid_t pid)
+/* What the VMM has for itself: private pages that do not lie in the guest's memory, the largest mapping. */
+static long own_kib(pid_t pid, uint64_t guest, bool finds, uint64_t *from)
 {
-	char line[256], name[64];
+	char line[512], name[64];
+	uint64_t begin = 0, end = 0, largest = 0;
+	long all = 0, n;
 
-	snprintf(name, sizeof(name), "/proc/%d/smaps_rollup", pid);
+	snprintf(name, sizeof(name), "/proc/%d/smaps", pid);
 
 	FILE *f = fopen(name, "re");
 
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "Rss", 3) || !strncmp(line, "Private", 7))
-			printf("memory %s", line);
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &begin, &end) == 2) {
+			if (finds && end - begin > largest) {
+				largest = end - begin;
+				*from = begin;
+			}
+		} else if (sscanf(line, "Private_Dirty: %ld", &n) == 1 && (begin < *from || begin >= *from + guest)) {
+			all += n;
+		}
+	}
 	if (f)
 		fclose(f);
+	return all;
+}
+
+static void print_memory(const struct options *o, pid_t pid)
+{
+	uint64_t from = 0;
+
+	own_kib(pid, 0, true, &from);
+	printf("memory: %ld KiB without the guest's\n", own_kib(pid, o->memory << 20, false, &from));
 }
 
 /* ---- a terminal ---- */
@@ -320,7 +340,7 @@ static void idle(const struct options *o, pid_t vmm)
 	before = switches(vmm);
 	sleep(o->idle_s);
 	printf("idle: %ld wake-ups of the loop in %u s\n", switches(vmm) - before, o->idle_s);
-	print_memory(vmm);
+	print_memory(o, vmm);
 }
 
 int main(int argc, char **argv)
