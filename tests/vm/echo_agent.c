@@ -159,6 +159,8 @@ static void on_request(const struct wire_header *h, const void *payload)
 		memcpy(first, stdio, sizeof(first));
 	if (h->type == WIRE_EXEC && wire_get_u32(payload, h->size, WIRE_T_PROCESS, &process) == 0)
 		wire_add_u32(&b, WIRE_T_PROCESS, process);
+	if (h->id == 0)
+		return; /* an event: the end of an input, which the port says, too */
 	say(WIRE_REPLY, h->id, &b);
 	if (h->type == WIRE_START && does("panic"))
 		exit(1);
