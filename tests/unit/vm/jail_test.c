@@ -72,6 +72,19 @@ static long other_ioctl(void)
 	return ioctl(-1, KVM_CREATE_VM, 0);
 }
 
+static long asks_size(void)
+{
+	struct winsize size;
+
+	return ioctl(-1, TIOCGWINSZ, &size);
+}
+
+/* Into a terminal that another reads. */
+static long pushes_input(void)
+{
+	return ioctl(-1, TIOCSTI, "x");
+}
+
 static long maps(void)
 {
 	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
@@ -119,8 +132,12 @@ Test(jail, only_file_systems_open_files)
 	cr_assert_eq(dies_of(JAIL_FS, opens, NULL, 0), 0);
 }
 
-Test(jail, a_vcpu_has_one_ioctl_and_the_others_none)
+Test(jail, a_thread_has_the_ioctls_that_it_needs)
 {
+	cr_assert_eq(dies_of(JAIL_LOOP, asks_size, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_LOOP, pushes_input, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_VCPU, asks_size, NULL, 0), SIGSYS);
+	cr_assert_eq(dies_of(JAIL_FS, asks_size, NULL, 0), SIGSYS);
 	cr_assert_eq(dies_of(JAIL_VCPU, runs_kvm, NULL, 0), 0);
 	cr_assert_eq(dies_of(JAIL_VCPU, other_ioctl, NULL, 0), SIGSYS);
 	cr_assert_eq(dies_of(JAIL_LOOP, runs_kvm, NULL, 0), SIGSYS);
