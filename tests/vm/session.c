@@ -2,12 +2,12 @@
 /*
  * session - leads the life of a guest (vm/session/) and says what came of it
  *
- *	session [-k KERNEL] [-m MIB] [-c CPUS] [-r DIR] [-f CONFIG] [-x N] [-s SIGNAL] [-b SECONDS] [-i SECONDS] [-g] [-T] INIT WORD…
+ *	session [-k KERNEL] [-m MIB] [-c CPUS] [-r DIR] [-f CONFIG] [-x N] [-s SIGNAL] [-b SECONDS] [-i SECONDS] [-g] [-T] [-l PATH] INIT WORD…
  *
  * INIT is the guest's first process, WORDs go to its kernel's command line; -r: DIR is the file system "root";
  * -f: a config.json. The program's streams are this program's own; -T: a terminal instead, whose output goes to stdout. Once it runs,
  * -x: N processes are executed, one after the other, that get a line each; -s: SIGNAL is sent to the VMM; -i: nothing is
- * done for so long, and counted how often the VMM woke up. -g: the gate stays closed and is left. -b: what a boot may take.
+ * done for so long, and counted how often the VMM woke up. -l: commands of others find the VMM at PATH. -g: the gate stays closed and is left. -b: what a boot may take.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@
 #include "vm/session/session.h"
 
 struct options {
-	const char *kernel, *root, *config, *init;
+	const char *kernel, *root, *config, *init, *socket;
 	uint64_t memory;
 	unsigned cpus, executions, idle_s, boot_s;
 	int signal;
@@ -196,13 +196,15 @@ static void execute(struct vm_client *c, unsigned n)
 	vm_client_end(c);
 }
 
-static int listen_at(struct sockaddr_un *address, socklen_t *size)
+static int listen_at(const char *path, struct sockaddr_un *address, socklen_t *size)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	*size = sizeof(*address);
-	if (bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)) < 0 || listen(fd, 8) < 0 ||
+	if (path)
+		snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+	if (bind(fd, (struct sockaddr *)address, path ? sizeof(*address) : sizeof(sa_family_t)) < 0 || listen(fd, 8) < 0 ||
 	    getsockname(fd, (struct sockaddr *)address, size) < 0)
 		die("listen", NULL);
 	return fd;
@@ -309,7 +311,7 @@ static void parse(int argc, char **argv, struct options *o)
 	int option;
 
 	*o = (struct options){ .memory = 256, .cpus = 1, .boot_s = 600 };
-	while ((option = getopt(argc, argv, "k:m:c:r:f:x:s:b:i:gT")) != -1) {
+	while ((option = getopt(argc, argv, "k:m:c:r:f:x:s:b:i:l:gT")) != -1) {
 		switch (option) {
 		case 'k': o->kernel = optarg; break;
 		case 'm': o->memory = (uint64_t)atoll(optarg); break;
@@ -320,6 +322,7 @@ static void parse(int argc, char **argv, struct options *o)
 		case 's': o->signal = atoi(optarg); break;
 		case 'b': o->boot_s = (unsigned)atoi(optarg); break;
 		case 'i': o->idle_s = (unsigned)atoi(optarg); break;
+		case 'l': o->socket = optarg; break;
 		case 'g': o->leaves_gate = true; break;
 		case 'T': o->has_terminal = true; break;
 		default: exit(2);
@@ -355,7 +358,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	parse(argc, argv, &o);
 
-	int listener = listen_at(&address, &size);
+	int listener = listen_at(o.socket, &address, &size);
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0 || pipe2(created, O_CLOEXEC) < 0)
 		die("pipe", NULL);
