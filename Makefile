@@ -289,6 +289,7 @@ bench: all $(if $(filter vm,$(WALL)),$(B)/tests/bench/pvmm)
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
 	install -m 0755 $(B)/bulkhead $(B)/bulkhead-shared $(DESTDIR)$(SBINDIR)/
+	ln -sf bulkhead $(DESTDIR)$(SBINDIR)/bulkhead-vm
 	[ ! -e build/guest-kernel/vmlinux ] || install -D -m 0644 build/guest-kernel/vmlinux $(DESTDIR)$(PREFIX)/lib/bulkhead/vmlinux
 	for s in 5 7 8; do for p in man/*.$$s; do [ -e "$$p" ] || continue; install -m 0644 "$$p" $(DESTDIR)$(MANDIR)/man$$s/; done; done
 

@@ -208,9 +208,9 @@ int wall_open_kernel(const struct rt_context *ctx, const struct spec_vm *vm, str
 	r = w->kernel_fd < 0 ? hand_over(ctx, w->kernel_fd, err) : 0;
 	if (r < 0 && wish.bundle)
 		error_at(err, "/vm/kernel/path");
-	if (r == 0)
-		r = open_archives(ctx, vm, &choice, cache, w, err);
-	if (r == 0)
-		log_debug(ctx->log, "kernel of the guest: %s", choice.path);
-	return r < 0 ? error_wrap(err, r, "cannot use kernel %s for the virtual machine", choice.path) : 0;
+	if (r < 0)
+		return error_wrap(err, r, "cannot boot a virtual machine");
+	log_debug(ctx->log, "kernel of the guest: %s", choice.path);
+	r = open_archives(ctx, vm, &choice, cache, w, err);
+	return r < 0 ? error_wrap(err, r, "cannot boot a virtual machine with kernel %s", choice.path) : 0;
 }
