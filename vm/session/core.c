@@ -420,15 +420,15 @@ void core_on_signal(struct core *c, int number)
 
 	if (is_over(c))
 		return;
-	if (c->state < CORE_RUNNING) {
+	if (number == SIGWINCH && c->terminal_fd >= 0 && c->state >= CORE_WAITING && c->state <= CORE_RUNNING) {
+		channel_resize(c); /* the caller's terminal has one before the program runs */
+	} else if (c->state < CORE_RUNNING) {
 		/* As pid 1 of a namespace has it: what is not caught does not happen. */
 		if (ends)
 			core_end(c, 128 + number);
 	} else if (c->state == CORE_DRAINING) {
 		if (ends) /* nobody reads what it left behind */
 			core_end(c, c->status);
-	} else if (number == SIGWINCH && c->terminal_fd >= 0) {
-		channel_resize(c);
 	} else {
 		channel_signal(c, 0, number);
 	}
