@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+import guests
 import host
 import linux
 from bundle import Bundle
@@ -245,7 +246,10 @@ class Case:
 
     def bundle(self, name=None):
         self._names += 1
-        return Bundle(f"{self.tmp}/{name or f'bundle{self._names}'}", self.programs)
+        made = Bundle(f"{self.tmp}/{name or f'bundle{self._names}'}", self.programs)
+        if self.wall == "vm":
+            made.config["vm"] = guests.least()
+        return made
 
     # -- the runtime
 

@@ -10,6 +10,12 @@ import host
 import linux
 
 
+def least():
+    """The vm object of a config for the machine that an emulated processor boots quickest."""
+    kernel = next((f"/boot/{n}" for n in sorted(os.listdir("/boot")) if n.startswith("vmlinuz-")), "/boot/vmlinuz")
+    return {"kernel": {"path": kernel}, "hwConfig": {"vcpus": 1, "memory": 256 << 20}}
+
+
 def install_kernel(name):
     """In this mount namespace /boot has that kernel alone, below its own name. False: there is none of that name."""
     image = host.guest_kernel(name)

@@ -27,7 +27,7 @@ ENVS = {
 VM = "host-vm"  # here containers are made with --isolation=vm
 SMOKE = "lifecycle: "  # of these the tests that any cgroup tree could upset run in both
 PATIENCE = 10
-LIMIT = 1000  # seconds for one boot with all its tests
+LIMITS = {"host": 1000, "host-systemd": 1000, VM: 3600}  # seconds for one boot with all its tests
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
 
 
@@ -181,7 +181,7 @@ class Stage:
         path = f"{self.place.path}/plan-{self.env}"
         with open(path, "w", encoding="utf-8") as f:
             json.dump(plan, f)
-        options = vm.Options(home=home, timeout=LIMIT, show=[self.place.path], **ENVS[self.env])
+        options = vm.Options(home=home, timeout=LIMITS[self.env], show=[self.place.path], **ENVS[self.env])
         machine = vm.Machine([sys.executable, str(TOP / "tests/system/runner.py"), "--inside", path], options,
                              env={**os.environ, "TEST_PATIENCE": str(PATIENCE), "PYTHONDONTWRITEBYTECODE": "1"})
         return machine.run(self._take, self._noise)

@@ -408,9 +408,9 @@ def run_here(env, tests, jobs, binary, programs, tmp, report):
     # On the disposable host an engine takes half a minute to start: one worker is to have it.
     def apart(test):
         return test.alone or (test.engine and host.is_disposable())
-    for number, part in ((jobs, [t for t in tests if not apart(t)]), (1, [t for t in tests if apart(t)])):
+    for number, place, part in ((jobs, "many", [t for t in tests if not apart(t)]), (1, "one", [t for t in tests if apart(t)])):
         if part:
-            run_environment(env, part, number, binary, programs, f"{tmp}/{number}", report)
+            run_environment(env, part, number, binary, programs, f"{tmp}/{place}", report)
 
 
 class Directory:

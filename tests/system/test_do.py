@@ -8,7 +8,7 @@ import signal
 import socket
 
 import linux
-from case import each, envs, eq, has, hasnt, true
+from case import each, envs, eq, has, hasnt, true, wall
 from console import Session
 from images import Layout, entry, layer, link, tree
 from test_cpugroup_containers import groups
@@ -189,6 +189,7 @@ def test_do_says_what_is_wrong_with_an_image_s_config(t):
 
 # ---- files ----
 
+@wall("both")
 @envs("hybrid")
 def test_do_over_a_directory_leaves_it_unchanged(t):
     root = rootfs(t)

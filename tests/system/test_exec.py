@@ -7,7 +7,7 @@ import socket
 import time
 
 import linux
-from case import deadline, each, envs, eq, facts, has, hasnt, true
+from case import deadline, each, envs, eq, facts, has, hasnt, true, wall
 
 
 def process(*argv, **more):
@@ -19,18 +19,21 @@ def process_file(t, content):
     return t.file("process.json", json.dumps(content))
 
 
+@wall("both")
 def test_exec_returns_the_status_of_the_program(t):
     c = t.up()
     for code in (0, 1, 127, 255):
         c.probe("exit", code).exits(code)
 
 
+@wall("both")
 def test_exec_returns_128_and_the_signal(t):
     c = t.up()
     for number in (9, 15, 11):
         c.probe("die", number).exits(128 + number)
 
 
+@wall("both")
 def test_exec_passes_stdio(t):
     c = t.up()
     result = c.exec("sh", "-c", "cat; echo err >&2", input="in\n").ok()
@@ -80,6 +83,7 @@ def test_exec_inherits_environment_directory_and_identity_of_the_config(t):
     has(c.probe("env").ok().out, "COLOUR=blue\0")
 
 
+@wall("both")
 @envs("hybrid")
 def test_cwd_env_user_and_gids_override(t):
     c = t.up()
@@ -112,6 +116,7 @@ def test_digits_that_are_a_user_name_in_the_image_stay_a_number(t):
     eq(t.up(b).probe("ids", options=["-u", "1000"]).facts["uid"], "1000 1000 1000")
 
 
+@wall("both")
 @envs("hybrid")
 def test_a_process_file_describes_everything(t):
     c = t.up()
@@ -159,6 +164,7 @@ def test_a_bad_process_file_is_refused(t, content):
     t.runtime("exec", "-p", path, c.id).fails(code=255)
 
 
+@wall("both")
 @envs("hybrid")
 def test_detach_returns_at_once_and_writes_the_host_pid(t):
     c = t.up()

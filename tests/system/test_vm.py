@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The VM wall: what only a virtual machine has, and its bad moments. What holds for both walls is tested elsewhere, for both."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import guests
+import linux
+from case import alone, deadline, each, envs, eq, has, hasnt, true, wall
+from load import Usage, cpus, groups, measured, near
+from test_trace import processes, read_trace, steps
+
+MIB = 1 << 20
+QUICKSTART = str(pathlib.Path(__file__).resolve().parent.parent / "quickstart.sh")
+KERNELS = {"of Debian 13": "stock", "of Debian 12": "older"}
+
+
+def small(t, *shell, limit=64 * MIB):
+    """A bundle whose machine is as small as one gets."""
+    b = t.bundle()
+    b.config["vm"]["hwConfig"] = {"vcpus": 1}
+    b.linux["resources"]["memory"] = {"limit": limit}
+    return b.shell(*shell) if shell else b.probe("sleep", 1000)
+
+
+def release(kernel):
+    return os.path.basename(os.path.dirname(os.path.realpath(guests.host.guest_kernel(kernel))))
+
+
+def use(t, kernel):
+    if kernel == "older":
+        t.need("a kernel 6.1 for guests")
+        linux.private_mounts()
+        guests.install_kernel(kernel)
+
+
+# -- it works
+
+
+@wall("vm")
+@deadline(90)
+@each(kernel=KERNELS)
+def test_the_bundle_of_the_quickstart_runs_unchanged(t, kernel):
+    use(t, kernel)
+    behind_vm = t.script("bulkhead", f'exec {t.binary} --root {t.root} --isolation=vm "$@"\n')
+    env = dict(os.environ, TMPDIR=t.tmp, BULKHEAD_STORE=f"{t.tmp}/store")
+    out = t.call([QUICKSTART, behind_vm], env=env, timeout=60).ok().out
+    has(out, "hello from", "where I am pid 1\n", "uid=0 gid=0", "lo: <", "It works", "\nfile\n")
+
+
+@wall("vm")
+@deadline(90)
+@each(kernel=KERNELS)
+def test_the_kernel_inside_is_the_guests(t, kernel):
+    use(t, kernel)
+    b = t.bundle().shell("/bin/busybox uname -r; exec sleep 1000")
+    del b.config["vm"]
+    c = t.up(b)
+    c.wait_out("\n", 20)
+    eq(c.out.strip(), release(kernel))
+    eq(c.exec("/bin/busybox", "uname", "-r").ok().out.strip(), release(kernel))
+    if kernel == "older":
+        true(os.uname().release != release(kernel), "the host runs the same kernel: this test shows nothing")
+
+
+@wall("vm")
+@deadline(60)
+def test_vcpus_and_memory_are_those_that_the_config_asks_for(t):
+    b = t.bundle()
+    del b.config["vm"]
+    b.shell("grep -c ^processor /proc/cpuinfo; grep MemTotal /proc/meminfo; cat /sys/fs/cgroup/memory.max; sleep 1000")
+    b.linux["resources"].update(memory={"limit": 96 * MIB}, cpu={"quota": 150000, "period": 100000})
+    c = t.up(b).wait_out("MemTotal", 20)
+    c.wait_out(f"{96 * MIB}", 10)
+    lines = c.out.splitlines()
+    eq(lines[0], "2", "vCPUs for a quota of one and a half")
+    total = int(lines[1].split()[1]) * 1024
+    # Memory of the guest: the limit, 1/32 of it and 64 MiB, or 160 MiB; the kernel keeps some for itself.
+    true(96 * MIB < total <= 164 * MIB, f"the guest has {total} bytes")
+    eq(linux.read(f"{c.cgroup}/cpu.max").split()[0], "150000")
+    true(int(linux.read(f"{c.cgroup}/memory.max")) > 164 * MIB, "the host's limit is none for the machine")
+
+
+@wall("vm")
+@deadline(60)
+def test_the_timeline_tells_the_machines_steps_on_the_hosts_clock(t):
+    path = f"{t.tmp}/trace"
+    b = small(t, "true")
+    b.save()
+    t.runtime("run", "--bundle", b.path, t.name(), options=["--trace", path], timeout=30).ok()
+    events = read_trace(path)
+    names = processes(events)
+    inside = steps(events, next(pid for name, pid in names.items() if name != "bulkhead run"))
+    for step in ("vm: kernel loaded", "vm: vCPUs", "vm: running", "vm: agent's hello", "vm: container made", "vm: program started", "vm: ended"):
+        true(step in inside, f"no step {step!r} in {inside}")
+    spans = {e["name"]: (e["ts"], e["ts"] + e["dur"]) for e in events if e["ph"] == "X"}
+    true(spans["vm: running"][1] <= spans["vm: agent's hello"][1] <= spans["vm: container made"][1] <= spans["stages"][1] + 1,
+         f"the container was made after the command was told so: {spans}")
+    true(spans["start"][0] <= spans["vm: program started"][1] <= spans["start"][1] + 1, f"the start: {spans}")
+
+
+@wall("vm")
+@deadline(60)
+def test_the_machine_is_in_a_jail(t):
+    c = t.up(small(t))
+    pid = c.pid
+    threads = os.listdir(f"/proc/{pid}/task")
+    true(len(threads) >= 3, f"threads: {threads}")
+    for thread in threads:
+        status = dict(line.split(":\t", 1) for line in linux.read(f"/proc/{pid}/task/{thread}/status").splitlines() if ":\t" in line)
+        eq((status["Seccomp"].strip(), status["NoNewPrivs"].strip()), ("2", "1"), f"thread {status['Name']}")
+        # SYS_ADMIN, SYS_PTRACE, SYS_RAWIO, SYS_MODULE, NET_ADMIN, BPF
+        for number in (21, 19, 17, 16, 12, 39):
+            true(not int(status["CapEff"], 16) >> number & 1, f"thread {status['Name']} has capability {number}")
+    for kind in ("mnt", "net", "ipc", "uts", "pid"):
+        true(os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), f"the host's {kind} namespace")
+    true(sorted(os.listdir(f"/proc/{pid}/root/")) in (["root"], ["root", "volumes"]), os.listdir(f"/proc/{pid}/root/"))
+    eq(c.pids(), [pid], "processes on the host")
+
+
+@wall("vm")
+@alone
+@deadline(90)
+def test_a_machine_obeys_the_cap_of_its_cpu_group(t):
+    with groups(t, "cpu") as g:
+        gold = g.create("gold", "--cap", "0.5")
+        b = small(t, "while :; do :; done & while :; do :; done & echo spinning; wait")
+        c = g.up("gold", b)
+        c.wait_out("spinning", 30)
+        has(c.cgroup, "/gold/")
+        measured(lambda got: near("gold", got[0], 0.5, 0.1), lambda: cpus(6, gold))
+
+
+@wall("vm")
+@deadline(60)
+def test_what_the_guest_wrote_is_in_the_sandbox(t):
+    t.need("libarchive")
+    from test_sandbox import image, rt
+    name = t.name()
+    b = t.bundle().shell("echo from the guest > /etc/written; rm /etc/image-file; mkdir /new; dd if=/dev/zero of=/new/big bs=1M count=3 2>/dev/null")
+    where = image(t, b)
+    b.save()
+    t.containers.append(name)
+    t.runtime("run", "--keep", "-b", b.path, "--image", where, "--sandbox", "keep", name,
+              options=("--store", f"{t.tmp}/store"), timeout=40).ok()
+    diff = rt(t, "diff", name).ok().out
+    has(diff, "etc/written", "etc/image-file", "new/big")
+    upper = next(os.path.join(top, "written") for top, _, files in os.walk(f"{t.tmp}/store/sandboxes") if "written" in files)
+    eq(linux.read(upper), "from the guest\n")
+    eq(os.stat(os.path.join(os.path.dirname(upper), "../new/big")).st_size, 3 * MIB)
+    rt(t, "delete", "--force", name).ok()
+    t.containers.remove(name)
+    rt(t, "sandbox", "remove", name).ok()
+
+
+@wall("vm")
+@deadline(60)
+def test_a_full_sandbox_is_a_full_disk_to_the_guest_alone(t):
+    t.need("libarchive")
+    from test_sandbox import image
+    b = t.bundle().shell("dd if=/dev/zero of=/big bs=64k count=512; sync; echo wrote $?; rm -f /big; sync; echo small > /small && cat /small")
+    where = image(t, b)
+    b.save()
+    result = t.runtime("run", "-b", b.path, "--image", where, "--sandbox", "memory:8m", t.name(),
+                       options=("--store", f"{t.tmp}/store"), timeout=40)
+    has(result.out + result.err, "No space left", "small\n")
+
+
+# -- bad moments
+
+
+@wall("vm")
+@deadline(60)
+def test_memory_that_runs_out_inside_is_told(t):
+    # What has no owner is tmpfs: the shell that fills it is the one to be killed.
+    b = small(t, "dd if=/dev/zero of=/dev/shm/a bs=1M count=200", limit=24 * MIB)
+    next(m for m in b.config["mounts"] if m["destination"] == "/dev/shm")["options"] = ["size=400m"]
+    b.args("/bin/busybox", "dd", "if=/dev/zero", "of=/dev/shm/a", "bs=1M", "count=200")
+    b.save()
+    result = t.runtime("run", "-b", b.path, t.name(), timeout=40)
+    result.exits(137)
+    has(result.err, "memory", f"{24} MiB")
+
+
+@wall("vm")
+@deadline(60)
+@each(way={"in the foreground": "run", "detached": "up"})
+def test_a_guest_that_panics_is_told_with_its_last_words(t, way):
+    b = small(t, "echo about to; echo c > /proc/sysrq-trigger; sleep 1000").all_caps()
+    b.linux["readonlyPaths"] = []
+    if way == "run":
+        b.save()
+        result = t.runtime("run", "-b", b.path, t.name(), timeout=40)
+        result.exits(137)
+        has(result.err, "panic", "sysrq")
+        return
+    c = t.up(b).wait("stopped", 30)
+    has(c.delete().ok().err, "panic", "sysrq")
+
+
+@wall("vm")
+@deadline(60)
+def test_the_death_of_the_machine_is_the_containers(t):
+    c = t.container(small(t))
+    with t.foreground(c) as run:
+        os.kill(c.pid, signal.SIGKILL)
+        eq(run.wait(timeout=100), 137)
+    eq(t.state_names(), [])
+    d = t.up(small(t))
+    os.kill(d.pid, signal.SIGKILL)
+    d.wait("stopped", 10)
+    d.exec("/bin/true").fails("stopped container", code=255)
+    d.delete().ok()
+
+
+@wall("vm")
+@deadline(60)
+@each(end={"killed": ["kill", "KILL"], "deleted": ["delete"]})
+def test_a_machine_that_stands_still_hangs_nobody(t, end):
+    c = t.up(small(t))
+    os.kill(c.pid, signal.SIGSTOP)
+    eq(c.status, "running")
+    t.runtime("list").ok()
+    t.runtime("events", "--stats", c.id, timeout=6)  # what it can say is the host's view, or that the guest is silent
+    c.exec("/bin/true", timeout=10).fails("answer", code=255)
+    t.runtime("ps", c.id, timeout=10)
+    c.kill("TERM").ok()
+    if end[0] == "kill":
+        c.kill("KILL").ok()
+        c.wait("stopped", 10)
+        c.delete().ok()
+    else:
+        c.delete("--force").ok()
+    eq(t.state_names(), [])
+
+
+@wall("vm")
+@deadline(60)
+def test_a_guest_that_spins_with_all_it_has_can_be_ended(t):
+    b = small(t, "for i in 1 2 3 4; do while :; do :; done & done; echo spinning; wait").all_caps()
+    c = t.up(b).wait_out("spinning", 30)
+    eq(c.status, "running")
+    c.delete("--force").ok()
+
+
+@wall("vm")
+@alone
+@deadline(120)
+def test_ten_machines_at_once_start_and_stop_and_leave_nothing(t):
+    bundle = small(t)
+    bundle.save()
+    made = [t.container(bundle) for _ in range(10)]
+    starting = [t.spawn_runtime("run", "--detach", "--bundle", bundle.path, "--pid-file", f"{t.tmp}/{c.id}.pid", c.id,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in made]
+    for process in starting:
+        eq(process.wait(timeout=900), 0, "status of run --detach")
+    pids = [int(linux.read(f"{t.tmp}/{c.id}.pid")) for c in made]
+    eq(len(set(pids)), 10)
+    listed = t.runtime("list").ok().out
+    eq(len(re.findall(r"\brunning\b", listed)), 10, "running containers")
+    eq(made[3].exec("/bin/echo", "here").ok().out, "here\n")
+    cgroups = [c.cgroup for c in made]
+    ending = [t.spawn_runtime("delete", "--force", c.id) for c in made]
+    for process in ending:
+        eq(process.wait(timeout=300), 0, "status of delete --force")
+    t.containers.clear()
+    eq(t.state_names(), [])
+    eq([c for c in cgroups if os.path.exists(c)], [])
+    t.reap()
+    eq([p for p in pids if os.path.exists(f"/proc/{p}") and linux.children().get(p) != "Z"], [])
+
+
+# -- what a host may lack
+
+
+def without_kvm():
+    linux.private_mounts()
+    linux.mount("tmpfs", "/dev", "tmpfs")
+    os.mknod("/dev/null", 0o20666, os.makedev(1, 3))
+
+
+@envs("hybrid")
+def test_without_dev_kvm_there_is_no_machine_and_no_lesser_wall(t):
+    b = t.bundle()
+    b.save()
+    t.runtime("run", "-b", b.path, t.name(), options=["--isolation=vm"], preexec=without_kvm).fails(
+        "cannot put a virtual machine around the container", "open /dev/kvm", "no such file")
+    eq(t.state_names(), [])
+
+
+@envs("hybrid")
+def test_a_dev_kvm_that_is_none_is_refused(t):
+    def nothing():
+        linux.private_mounts()
+        linux.mount("tmpfs", "/dev", "tmpfs")
+        for name in ("null", "kvm"):
+            os.mknod(f"/dev/{name}", 0o20666, os.makedev(1, 3))
+    b = t.bundle()
+    b.save()
+    t.runtime("run", "-b", b.path, t.name(), options=["--isolation=vm"], preexec=nothing).fails(
+        "cannot put a virtual machine around the container", "create a virtual machine")
+    eq(t.state_names(), [])
+
+
+@envs("hybrid")
+def test_a_paravirtual_kvm_is_refused_with_that_reason(t):
+    t.need("kvm", "no virtual machines")
+    b = t.bundle()
+    b.save()
+    t.runtime("run", "-b", b.path, t.name(), options=["--isolation=vm"]).fails(
+        "cannot put a virtual machine around the container", "hint", "hardware or nested virtualisation")
+    eq(t.state_names(), [])
+
+
+@wall("vm")
+def test_a_kernel_that_is_none_is_named(t):
+    b = t.bundle()
+    kernel = b.config.pop("vm")
+    b.save()
+    name = t.name()
+    text = t.file("vmlinuz", "#!/bin/sh\n" * 1000)
+    t.runtime("run", "-b", b.path, name, options=["--kernel", text]).fails("vmlinuz", "kernel")
+    t.runtime("run", "-b", b.path, name, options=["--kernel", "/nonexistent"]).fails("there is no kernel /nonexistent")
+    kernel["kernel"]["path"] = text
+    b.config["vm"] = kernel
+    b.save()
+    t.runtime("run", "-b", b.path, name).fails("vmlinuz", "/vm/kernel/path")
+    eq(t.state_names(), [])
+
+
+# -- what a virtual machine cannot honour
+
+
+def joins(kind):
+    return lambda b: b.namespace(kind, f"/proc/1/ns/{kind}")
+
+
+def shares(kind):
+    return lambda b: b.without_namespace(kind)
+
+
+REFUSED = {
+    "pid namespace of another": (joins("pid"), "cannot join the pid namespace", "/linux/namespaces/"),
+    "ipc namespace of another": (joins("ipc"), "cannot join the ipc namespace", "/linux/namespaces/"),
+    "the host's pid namespace": (shares("pid"), "cannot share the host's pid namespace", "/linux/namespaces"),
+    "the host's network": (shares("network"), "cannot share the host's network namespace", "/linux/namespaces"),
+    "a device of the host": (lambda b: b.linux.update(devices=[{"type": "b", "path": "/dev/vda", "major": 254, "minor": 0}]),
+                             "has no device b 254:0 of the host's", "/linux/devices/0"),
+    "a mount that is to show up": (lambda b: b.bind("/usr", "/mnt", "rshared"), "cannot show up on the host (rshared)", "/mounts/"),
+    "a root that is to show up": (lambda b: b.linux.update(rootfsPropagation="rshared"), "cannot show up on the host",
+                                  "/linux/rootfsPropagation"),
+    "a file system of the host": (lambda b: b.mount("/mnt", "ext4", "/dev/vda1"), 'cannot mount a "ext4" of the host\'s', "/mounts/"),
+    "a seccomp listener": (lambda b: b.linux.update(seccomp={
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/listener",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}), "cannot ask a listener", "/linux/seccomp"),
+    "an AppArmor profile": (lambda b: b.process.update(apparmorProfile="docker-default"), "no AppArmor profiles", "/process/apparmorProfile"),
+    "an SELinux label": (lambda b: b.process.update(selinuxLabel="system_u:system_r:container_t:s0"), "no SELinux labels",
+                         "/process/selinuxLabel"),
+    "another hypervisor": (lambda b: b.config.update(vm={"hypervisor": {"path": "/usr/bin/qemu"}, "kernel": {"path": "/boot/k"}}),
+                           "hypervisor", "/vm/hypervisor"),
+    "a disk image": (lambda b: b.config.update(vm={"image": {"path": "/disk", "format": "raw"}, "kernel": {"path": "/boot/k"}}),
+                     "disk image", "/vm/image"),
+}
+
+
+@envs("hybrid")
+@each(what=REFUSED)
+def test_what_a_machine_cannot_honour_is_refused_by_name(t, what):
+    change, sentence, pointer = what
+    b = t.bundle()
+    change(b)
+    b.save()
+    result = t.runtime("create", "-b", b.path, t.name(), options=["--isolation=vm"])
+    result.fails(sentence, f"config.json {pointer}")
+    hasnt(result.err, "/dev/kvm")
+    eq(t.state_names(), [])
+
+
+@envs("hybrid")
+def test_descriptors_and_no_pivot_are_refused(t):
+    b = t.bundle()
+    b.save()
+    t.runtime("create", "-b", b.path, "--no-pivot", t.name(), options=["--isolation=vm"]).fails("--no-pivot does not go with")
+    with open("/dev/null", "rb") as f:
+        os.dup2(f.fileno(), 3)
+        try:
+            t.runtime("create", "-b", b.path, "--preserve-fds=1", t.name(), options=["--isolation=vm"], pass_fds=(3,)).fails(
+                "cannot be given descriptors")
+        finally:
+            if f.fileno() != 3:
+                os.close(3)
