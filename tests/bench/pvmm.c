@@ -2,10 +2,10 @@
 /*
  * pvmm - the least machine that boots a stock kernel: the reference of `make bench WALL=vm`
  *
- *	pvmm -k KERNEL -a AGENT [-m MIB]
+ *	pvmm -k KERNEL -a AGENT [-m MIB] [-C]
  *
  * One vCPU, memory, an interrupt controller, tables that name one virtio-mmio device, and no thread. KERNEL (a file of /boot) is entered as a
- * PVH guest, mapped, not copied, with the same modules and the same first process as the product's, AGENT. The guest is up
+ * PVH guest, mapped (-C: copied into huge pages, as the product does on a host that is a guest itself), with the same modules and the same first process as the product's, AGENT. The guest is up
  * when the agent has loaded its last module, the driver of the one device there is, the source of entropy: from
  * then on it would wait for a host that this machine does not have. Prints milliseconds from the first instruction, and
  * exits to this process by kind.
@@ -41,6 +41,7 @@ static uint64_t ram_bytes = 256ull << 20;
 static int machine, vcpu;
 static uint64_t ports, registers, others;
 static uint64_t began;
+static bool copies;
 
 static uint64_t now(void)
 {
@@ -250,7 +251,7 @@ static void load_kernel(const char *path, const char *cache, struct vm_kernel_ch
 		die_of(&err);
 	for (unsigned i = 0; i < image.n; i++) {
 		const struct vm_kernel_segment *s = &image.segment[i];
-		uint64_t whole = s->at % PAGE || s->offset % PAGE ? 0 : s->file_bytes & ~(uint64_t)(PAGE - 1);
+		uint64_t whole = copies || s->at % PAGE || s->offset % PAGE ? 0 : s->file_bytes & ~(uint64_t)(PAGE - 1);
 
 		if (s->at + s->bytes > ram_bytes) {
 			fprintf(stderr, "pvmm: the kernel does not fit\n");
@@ -426,11 +427,13 @@ int main(int argc, char **argv)
 	uint64_t entry, identity = 0xfffbc000;
 	int option;
 
-	while ((option = getopt(argc, argv, "k:a:m:")) != -1) {
+	while ((option = getopt(argc, argv, "k:a:m:C")) != -1) {
 		if (option == 'k')
 			kernel = optarg;
 		else if (option == 'a')
 			agent = optarg;
+		else if (option == 'C')
+			copies = true;
 		else if (option == 'm')
 			ram_bytes = strtoull(optarg, NULL, 10) << 20;
 		else
@@ -450,6 +453,7 @@ int main(int argc, char **argv)
 	ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram == MAP_FAILED)
 		die("mmap");
+	madvise(ram, ram_bytes, MADV_HUGEPAGE);
 
 	struct kvm_userspace_memory_region region = { .memory_size = ram_bytes, .userspace_addr = (uint64_t)(uintptr_t)ram };
 
