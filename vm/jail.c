@@ -98,9 +98,14 @@ static void allow_ioctls(struct program *p, enum jail_kind kind)
 		allow_ioctl(p, terminal, ARRAY_SIZE(terminal));
 }
 
-/* Memory for malloc(): not executable, and no file's. */
+/* Memory for malloc(): not executable, and no file's. In glibc the heap of a thread grows by mprotect(). */
 static void allow_memory(struct program *p)
 {
+	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4));
+	load(p, offsetof(struct seccomp_data, args[2]));
+	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0));
+	answer(p, SECCOMP_RET_ALLOW);
+	answer(p, SECCOMP_RET_KILL_PROCESS);
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 6));
 	load(p, offsetof(struct seccomp_data, args[2]));
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0));

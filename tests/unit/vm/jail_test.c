@@ -95,6 +95,17 @@ static long maps_code(void)
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
 }
 
+/* As a thread's heap grows in glibc. */
+static long grows(void)
+{
+	return mprotect((void *)0x10000, 4096, PROT_READ | PROT_WRITE);
+}
+
+static long makes_code(void)
+{
+	return mprotect((void *)0x10000, 4096, PROT_READ | PROT_EXEC);
+}
+
 /* getpid by the door of 32-bit programs. */
 static long compat(void)
 {
@@ -117,7 +128,7 @@ Test(jail, every_thread_may_write_to_what_is_open)
 
 Test(jail, no_thread_may_execute_or_make_a_socket_or_use_another_door)
 {
-	long (*const forbidden[])(void) = { execs, sockets, maps_code, compat, x32, nothing };
+	long (*const forbidden[])(void) = { execs, sockets, maps_code, makes_code, compat, x32, nothing };
 
 	for (int kind = JAIL_VCPU; kind <= JAIL_FS; kind++)
 		for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
@@ -143,6 +154,9 @@ Test(jail, a_thread_has_the_ioctls_that_it_needs)
 	cr_assert_eq(dies_of(JAIL_LOOP, runs_kvm, NULL, 0), SIGSYS);
 	cr_assert_eq(dies_of(JAIL_VCPU, maps, NULL, 0), SIGSYS);
 	cr_assert_eq(dies_of(JAIL_LOOP, maps, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_LOOP, grows, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_FS, grows, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_VCPU, grows, NULL, 0), SIGSYS);
 }
 
 /* The five sets of the calling thread, as in its status. */
