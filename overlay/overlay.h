@@ -16,7 +16,8 @@
  *	    listing                a line for each entry of tree/, sorted: metadata and digest of content
  *	    layer.json             {diffId, listing (its digest), entries, bytes, hasRoot}
  *	    has-root               an empty file, there if hasRoot is true
- *	  images/<name, escaped>   one record: {name, source, manifest, config, layers, imported}
+ *	  images/<name, escaped>   one record: {name, source, manifest, imported, layers, configDigest}, then the config's own
+ *	                           bytes on the lines behind it. A layer is one string there: record.c
  *	  refs/<user>              who uses which layers; see ovl_hold_take()
  *	  sandboxes/<name>/        what a container writes; see sandbox.h
  *	  empty/                   nothing: the second directory of an overlay that needs two
