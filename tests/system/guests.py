@@ -9,6 +9,10 @@ import os
 import host
 import linux
 
+# What is said of a guest that died before it had a console. Under two emulated processors one in some dozens does, of any
+# kernel and with any VMM; nothing of ours has run in it by then.
+STILLBORN = "the guest wanted to boot again; its console is empty"
+
 
 def least():
     """The vm object of a config for the machine that an emulated processor boots quickest."""

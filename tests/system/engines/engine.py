@@ -27,7 +27,7 @@ class Engine:
         self.directory, self.binary, self.programs = directory, binary, programs
         self.parent = "/" + os.path.relpath(cgroup, host.v2_tree()) + "/" + self.feature
         os.makedirs(host.v2_tree() + self.parent)
-        self.runner = Case(None, directory, None, binary, programs, "", cgroup)
+        self.runner = Case(None, None, directory, None, binary, programs, "", cgroup)
         self.cage = None
         try:
             self.cage = Cage(directory, self.daemons())
