@@ -3,6 +3,7 @@
 #   make              the binary, build/bulkhead
 #   make quickstart   from a fresh Debian to a running container
 #   make check        lint, unit and system tests; installs what they need
+#   make check-vm     all system tests of containers behind the VM wall, on the disposable host; takes an hour or two
 #   make host-kernel  a small kernel for the disposable host (tests/host/); optional
 #   make fuzz         each fuzz target for FUZZ_SECONDS (120), with clang; FUZZ=… names some of them
 #   make guest-kernel a small kernel for virtual machines, build/guest-kernel/vmlinux; `make install` then installs it
@@ -254,6 +255,9 @@ deps:
 check: check-deps
 	@tests/run.sh
 
+check-vm: check-deps all
+	@WALL=vm tests/run.sh host
+
 check-deps:
 	@tests/install-deps.sh check
 
@@ -296,5 +300,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: guest-kernel fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-deps host-kernel unit lint quickstart bench install clean
+.PHONY: guest-kernel fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-vm check-deps host-kernel unit lint quickstart bench install clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -148,6 +148,12 @@ check_words() {
 		xargs -r grep -nIE "$words" 2>/dev/null | sed 's/$/ (a word of no meaning outside)/'
 }
 
+# A system test says for which walls it is, or its file does.
+check_walls() {
+	git ls-files --cached --others --exclude-standard -- 'tests/system/test_*.py' 'tests/system/engines/test_*.py' |
+		xargs -r grep -L '^WALL = ' | sed 's/$/:1: no WALL: for which walls are its tests? (tests\/system\/README.md)/'
+}
+
 # Our own shell and Python parse.
 check_scripts() {
 	local file
@@ -162,7 +168,7 @@ check_scripts() {
 	done
 }
 
-for check in includes paths licence length headers code words scripts; do
+for check in includes paths licence length headers code words walls scripts; do
 	breaches_from < <(check_$check)
 done
 # The manual pages: one per command, and they format without a complaint.

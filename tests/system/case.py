@@ -89,6 +89,11 @@ class Result:
                 raise AssertionError(f"no {text!r} in the message: {self}")
         return self
 
+    def within(self, seconds):
+        if self.seconds > seconds * PATIENCE:
+            raise AssertionError(f"wanted within {seconds} s: {self}")
+        return self
+
     @property
     def facts(self):
         return facts(self.ok().out)
@@ -175,6 +180,15 @@ class Container:
             if line.startswith("0::"):
                 return host.v2_tree() + line[3:]
         raise AssertionError("init is in no v2 cgroup")
+
+    def limit(self, file):
+        """
+        What a file of its cgroup says in the kernel that enforces it: memory and processes of a virtual machine are
+        limited inside.
+        """
+        if self.case.wall == "vm" and file.startswith(("memory.", "pids.")):
+            return self.exec("/bin/cat", f"/sys/fs/cgroup/{file}").ok().out.strip()
+        return linux.read(f"{self.cgroup}/{file}").strip()
 
     def pids(self):
         found = []
@@ -394,15 +408,16 @@ def envs(*names):
     return mark
 
 
-def wall(name, why=None):
+def wall(name, why=None, quick=False):
     """
-    'process': the test has no sense behind the VM wall, because of why. 'vm': it has none with the other. 'both':
-    it belongs to those that `make check` runs for either. Without this it is for either, and WALL=vm runs it.
+    For which walls the test is: 'both', 'vm', or 'process', where the other one has no such thing: why. What a test does
+    not say, WALL of its file says. `make check` runs the quick ones of both walls behind the VM wall, too (of a table the
+    first entry), `make check-vm` all of them.
     """
-    if name not in ("process", "vm", "both") or (name == "process") != bool(why):
+    if name not in ("process", "vm", "both") or (name == "process") != bool(why) or (quick and name != "both"):
         raise ValueError(f"wall {name}: {why}")
     def mark(function):
-        function.wall, function.why = name, why
+        function.wall, function.quick = (name, why) if why else name, quick
         return function
     return mark
 

@@ -27,7 +27,7 @@ ENVS = {
 VM = "host-vm"  # here containers are made with --isolation=vm
 SMOKE = "lifecycle: "  # of these the tests that any cgroup tree could upset run in both
 PATIENCE = 10
-LIMITS = {"host": 1000, "host-systemd": 1000, VM: 3600}  # seconds for one boot with all its tests
+LIMITS = {"host": 1000, "host-systemd": 1000, VM: 14400}  # seconds for one boot with all its tests
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
 
 
@@ -60,7 +60,7 @@ def choose(env, tests, before, is_asked, wall):
     """
     def wanted(test):
         if env == VM:
-            return test.wall in ("vm", "both") or (wall == "vm" and is_asked and test.fits("vm"))
+            return test.wall == "vm" or test.quick or (wall == "vm" and test.fits("vm") and test.envs != ("host-systemd",))
         if test.wall == "vm":
             return False
         if any(e in ENVS for e in test.envs):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the system tests of the built binary.
 
-    tests/system/runner.py [-e hybrid|unified|host|host-systemd] [-j N] [-l] [-v] [PATTERN…]
+    tests/system/runner.py [-e hybrid|unified|host|host-systemd] [-j N] [-1] [-l] [-w] [-v] [PATTERN…]
 
 A test is a function test_<sentence>(t) in tests/system/**/test_*.py; `t` is a Case. A
 PATTERN selects tests whose "file: sentence" holds it. BULKHEAD names the binary
@@ -49,7 +49,7 @@ PASS, FAIL, SKIP = "ok", "FAIL", "skip"
 
 
 class Test:
-    def __init__(self, module, function, parameter=None, key=None, value=None):
+    def __init__(self, module, function, wall, parameter=None, key=None, value=None):
         sentence = function.__name__[len("test_"):].replace("_", " ")
         self.title = f"{module[len('test_'):]}: {sentence}" + (f" [{key}]" if parameter else "")
         self.function = function
@@ -58,12 +58,14 @@ class Test:
         self.deadline = getattr(function, "deadline", DEADLINE) * PATIENCE
         self.alone = getattr(function, "alone", False)
         self.engine = getattr(function, "engine", None)
-        self.wall = getattr(function, "wall", None)
+        self.wall, self.why = wall if isinstance(wall, tuple) else (wall, None)
+        self.is_first = not parameter or key == next(iter(function.each[1]))
+        self.quick = getattr(function, "quick", False) and self.is_first
         if self.wall == "vm":
             self.envs = (inhost.VM,)
 
     def fits(self, wall):
-        return self.wall != ("process" if wall == "vm" else "vm")
+        return self.wall in (wall, "both")
 
 
 def discover(patterns):
@@ -75,8 +77,11 @@ def discover(patterns):
         for name, function in vars(module).items():
             if not name.startswith("test_") or not callable(function):
                 continue
+            wall = getattr(function, "wall", getattr(module, "WALL", None))
+            if not wall:
+                sys.exit(f"{path.name}: {name} does not say for which walls it is (wall() in case.py)")
             parameter, table = getattr(function, "each", (None, {None: None}))
-            tests += [Test(path.stem, function, parameter, k, v) for k, v in table.items()]
+            tests += [Test(path.stem, function, wall, parameter, k, v) for k, v in table.items()]
     titles = [t.title for t in tests]
     twice = {t for t in titles if titles.count(t) > 1}
     if twice:
@@ -434,6 +439,15 @@ class Directory:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def list_walls(tests):
+    counts = {}
+    for test in tests:
+        kind = test.wall + (", quick" if test.quick else "")
+        counts[kind] = counts.get(kind, 0) + 1
+        print(f"{kind:12}  {test.title}" + (f": {test.why}" if test.why else ""))
+    print(", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+
+
 def run_inside(plan):
     """What the runner is on the disposable host: takes a plan, prints a line of JSON per outcome."""
     tests = {t.title: t for t in discover([])}
@@ -451,6 +465,8 @@ def main():
     parser.add_argument("-e", "--env", action="append", choices=["hybrid", "unified", *inhost.ENVS])
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("-l", "--list", action="store_true")
+    parser.add_argument("-w", "--walls", action="store_true", help="list the tests of each wall, and why of one alone")
+    parser.add_argument("-1", "--first", action="store_true", help="of a table of cases the first alone")
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("--skips", metavar="FILE", help="append the titles of skipped tests; -e host tries those again")
     parser.add_argument("--unit", metavar="PROGRAM", action="append", default=[], help="a unit program for -e host")
@@ -459,12 +475,15 @@ def main():
     options = parser.parse_args()
     if options.inside:
         return run_inside(json.loads(linux.read(options.inside)))
-    tests = discover(options.pattern)
+    tests = [t for t in discover(options.pattern) if t.is_first or not options.first]
     if WALL not in ("process", "vm"):
         sys.exit(f"WALL={WALL}: it is process or vm")
     if options.list:
         for test in tests:
             print(test.title)
+        return 0
+    if options.walls:
+        list_walls(tests)
         return 0
     binary = os.path.abspath(os.environ.get("BULKHEAD", TOP / "build/bulkhead"))
     if not os.access(binary, os.X_OK):

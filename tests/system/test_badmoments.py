@@ -14,6 +14,8 @@ import host
 import linux
 from case import deadline, each, envs, eq, has, hasnt, true
 
+WALL = "both"
+
 # The runner's census sees what a test leaves. These tests look themselves too, after `delete --force`
 # and before any further help.
 

@@ -9,7 +9,9 @@ import subprocess
 import time
 
 import linux
-from case import deadline, each, envs, eq, has, hasnt, true
+from case import deadline, each, envs, eq, has, hasnt, true, wall
+
+WALL = ("process", "the command line, before there is a wall")
 
 COMMANDS = ("create delete events exec features kill list pause ps resume run spec start state update").split()
 
@@ -64,6 +66,7 @@ def test_wrong_number_of_arguments_is_named(t, argv):
     t.runtime(*argv).fails("argument")
 
 
+@wall("both")
 @envs("hybrid")
 def test_option_spellings_are_equal(t):
     bundle = t.bundle().probe("exit", 5).save()
@@ -153,6 +156,7 @@ def test_json_log_is_one_object_a_line_with_level_msg_and_time(t):
     true(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*", errors[-1]["time"]), errors[-1]["time"])
 
 
+@wall("both")
 @envs("hybrid")
 def test_json_log_survives_quotes_newlines_and_bytes_above_ascii(t):
     log = f"{t.tmp}/log.json"
@@ -173,6 +177,7 @@ def test_log_is_appended_to(t):
     true(text.startswith("before\n") and len(text) > 7, text)
 
 
+@wall("both")
 @envs("hybrid")
 def test_successful_commands_log_nothing(t):
     log = f"{t.tmp}/log"
@@ -187,6 +192,7 @@ def test_log_format_is_checked(t):
     t.runtime("list", options=["--log-format", "yaml"]).fails("log-format")
 
 
+@wall("both")
 @envs("hybrid")
 def test_debug_adds_debug_lines(t):
     log = f"{t.tmp}/log"
@@ -211,17 +217,20 @@ def test_rootless_option_is_accepted(t):
         t.runtime("list", options=["--rootless", value]).ok()
 
 
+@wall("both")
 def test_run_returns_the_status_of_the_program(t):
     for code in (0, 1, 3, 127, 255):
         t.run(t.bundle().probe("exit", code)).exits(code)
 
 
+@wall("process", "a guest has a pid namespace of its own")
 @each(number={"KILL": 9, "TERM": 15, "SEGV": 11, "HUP": 1})
 def test_run_returns_128_and_the_signal_that_killed_the_program(t, number):
     # In the host's pid namespace: pid 1 of its own would not die of a signal it sends itself.
     t.run(t.bundle().without_namespace("pid").probe("die", number)).exits(128 + number)
 
 
+@wall("both")
 def test_run_returns_137_when_pid_1_is_killed_from_outside(t):
     c = t.container(t.bundle().probe("sleep", 1000))
     with t.foreground(c) as runtime:
@@ -229,22 +238,26 @@ def test_run_returns_137_when_pid_1_is_killed_from_outside(t):
         eq(runtime.wait(10), 128 + 9, "status")
 
 
+@wall("both")
 def test_stdio_of_a_foreground_run_is_the_callers(t):
     result = t.run(t.bundle().shell("cat; echo error >&2; exit 4"), input="hello\n").exits(4)
     eq(result.out, "hello\n")
     has(result.err, "error")
 
 
+@wall("both")
 def test_a_megabyte_of_output_arrives_whole(t):
     eq(len(t.run(t.bundle().probe("bytes", 1 << 20)).ok().out), 1 << 20)
 
 
+@wall("both")
 @envs("hybrid")
 def test_a_closed_stdin_does_not_break_a_run(t):
     b = t.bundle().shell("exit 6").save()
     t.call(["/bin/sh", "-c", f"exec <&-; {' '.join(t.command('run', '-b', b.path, t.name()))}"]).exits(6)
 
 
+@wall("both")
 @each(name={n: n for n in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT")})
 @envs("hybrid")
 def test_signals_to_a_foreground_run_reach_the_program(t, name):
@@ -260,6 +273,7 @@ def test_signals_to_a_foreground_run_reach_the_program(t, name):
         eq(runtime.wait(10), 100 + number)
 
 
+@wall("both")
 @envs("hybrid")
 @deadline(20)
 def test_two_runtimes_on_one_id_give_one_container(t):
@@ -271,6 +285,7 @@ def test_two_runtimes_on_one_id_give_one_container(t):
     eq(c.status, "running")
 
 
+@wall("both")
 @envs("hybrid")
 def test_the_empty_id_and_missing_bundle_are_named(t):
     t.runtime("run", "-b", f"{t.tmp}/nobundle", t.name()).fails("nobundle")
@@ -278,6 +293,7 @@ def test_the_empty_id_and_missing_bundle_are_named(t):
     t.runtime("run", "-b", b.path, "").fails()
 
 
+@wall("both")
 @envs("hybrid")
 def test_bundle_defaults_to_the_current_directory(t):
     b = t.bundle().probe("exit", 9).save()

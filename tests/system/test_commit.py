@@ -13,6 +13,8 @@ from changes import (base, call, changes, check_layout, commit, config_of, manif
                      store_of, without)
 from images import Layout, docker_archive, entry, layer, tree
 
+WALL = "both"
+
 # All that can happen to files, in one container.
 SCRIPT = r"""
 echo changed >/dir/a; rm /dir/b; rm -r /gone; mkdir /gone; echo new >/gone/new

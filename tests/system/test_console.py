@@ -10,6 +10,8 @@ import linux
 from case import each, envs, eq, facts, has, hasnt, true, wall
 from console import ConsoleSocket, Session
 
+WALL = "both"
+
 
 def terminal(t):
     b = t.bundle()
@@ -53,7 +55,7 @@ def test_the_console_is_bound_and_belongs_to_the_user(t):
     eq(facts(text)["owner"].split()[0], "1000")
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_what_is_typed_arrives_and_what_is_printed_comes_back(t):
     c, _, master = over_socket(t, terminal(t).args("/bin/sh"))
@@ -85,7 +87,7 @@ def test_the_size_of_the_config_is_there_from_the_first_moment(t):
         has(clean(master.read_until("onlcr")), "size 33 111\n")
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_resize_of_the_master_reaches_the_program(t):
     c, _, master = over_socket(t, terminal(t).probe("winsize-watch", 1))
@@ -159,7 +161,7 @@ def session(t, b, *options, rows=24, columns=80):
     return Session(t, t.command("run", "--bundle", b.path, *options, t.name()), rows, columns)
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_foreground_run_copies_both_ways_and_passes_the_status(t):
     with session(t, terminal(t).shell("read x; echo got $x; exit 5")) as s:
@@ -245,7 +247,7 @@ def test_the_container_cannot_type_into_the_callers_terminal(t):
 # -- exec
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_exec_with_a_console_socket(t):
     c = t.up()

@@ -12,6 +12,8 @@ import linux
 from case import deadline, each, envs, eq, has, hasnt, true
 from load import Groups
 
+WALL = "both"
+
 ALL = ("hybrid", "host")
 
 

@@ -13,6 +13,8 @@ from case import deadline, each, envs, eq, has, hasnt, true
 from load import working
 from test_badmoments import calls_of, kill_at, within
 
+WALL = "both"
+
 ALL = ("hybrid", "unified", "host")
 
 

@@ -6,6 +6,8 @@ import stat
 
 from case import each, envs, eq, facts, has, true
 
+WALL = "both"
+
 
 def node(path, kind="c", major=1, minor=3, **more):
     return {"path": path, "type": kind, "major": major, "minor": minor, **more}

@@ -13,6 +13,8 @@ from console import Session
 from images import Layout, entry, layer, link, tree
 from test_cpugroup_containers import groups
 
+WALL = "both"
+
 APPLETS = "sh id cat ls env pwd echo sleep tty true touch hostname rm kill wc test mkdir stat".split()
 PASSWD = b"root:x:0:0::/root:/bin/sh\nalice:x:1001:50::/home/alice:/bin/sh\n1001:x:7:7::/:/bin/sh\n"
 GROUP = b"root:x:0:\nstaff:x:50:\naudio:x:63:alice\n"
@@ -189,7 +191,7 @@ def test_do_says_what_is_wrong_with_an_image_s_config(t):
 
 # ---- files ----
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_do_over_a_directory_leaves_it_unchanged(t):
     root = rootfs(t)

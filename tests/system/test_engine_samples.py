@@ -11,6 +11,8 @@ import linux
 from case import each, eq, facts, true
 from console import ConsoleSocket
 
+WALL = "both"
+
 SAMPLES = pathlib.Path(__file__).resolve().parent.parent / "data/engine-samples"
 CONFIGS = {p.name[:-len("-config.json")]: p for p in sorted(SAMPLES.glob("*-config.json"))}
 

@@ -8,6 +8,8 @@ import struct
 
 from case import each, envs, eq, has, hasnt, true
 
+WALL = "both"
+
 
 def change(path, value):
     """A change of one member of the config, by JSON pointer; None removes it."""

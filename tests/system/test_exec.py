@@ -9,6 +9,8 @@ import time
 import linux
 from case import deadline, each, envs, eq, facts, has, hasnt, true, wall
 
+WALL = "both"
+
 
 def process(*argv, **more):
     """A process object as engines hand it to exec."""
@@ -19,21 +21,21 @@ def process_file(t, content):
     return t.file("process.json", json.dumps(content))
 
 
-@wall("both")
+@wall("both", quick=True)
 def test_exec_returns_the_status_of_the_program(t):
     c = t.up()
     for code in (0, 1, 127, 255):
         c.probe("exit", code).exits(code)
 
 
-@wall("both")
+@wall("both", quick=True)
 def test_exec_returns_128_and_the_signal(t):
     c = t.up()
     for number in (9, 15, 11):
         c.probe("die", number).exits(128 + number)
 
 
-@wall("both")
+@wall("both", quick=True)
 def test_exec_passes_stdio(t):
     c = t.up()
     result = c.exec("sh", "-c", "cat; echo err >&2", input="in\n").ok()
@@ -45,6 +47,7 @@ def test_exec_passes_a_megabyte(t):
     eq(len(c.probe("bytes", 1 << 20).ok().out), 1 << 20)
 
 
+@wall("process", "compares with namespaces of the host's kernel")
 def test_exec_is_in_all_namespaces_and_the_cgroup_of_init(t):
     b = t.bundle().probe("sleep", 1000)
     c = t.up(b)
@@ -54,6 +57,7 @@ def test_exec_is_in_all_namespaces_and_the_cgroup_of_init(t):
     has(c.exec("cat", "/proc/self/cgroup").ok().out, "0::/\n")
 
 
+@wall("process", "compares with namespaces of the host's kernel")
 @envs("hybrid")
 def test_exec_joins_user_and_time_namespaces(t):
     t.need("time namespace", "user namespace")
@@ -83,7 +87,7 @@ def test_exec_inherits_environment_directory_and_identity_of_the_config(t):
     has(c.probe("env").ok().out, "COLOUR=blue\0")
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_cwd_env_user_and_gids_override(t):
     c = t.up()
@@ -116,7 +120,7 @@ def test_digits_that_are_a_user_name_in_the_image_stay_a_number(t):
     eq(t.up(b).probe("ids", options=["-u", "1000"]).facts["uid"], "1000 1000 1000")
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_process_file_describes_everything(t):
     c = t.up()
@@ -164,7 +168,7 @@ def test_a_bad_process_file_is_refused(t, content):
     t.runtime("exec", "-p", path, c.id).fails(code=255)
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 def test_detach_returns_at_once_and_writes_the_host_pid(t):
     c = t.up()
@@ -266,6 +270,7 @@ def test_descriptors_of_the_caller_do_not_get_in(t):
     eq([line.split()[0] for line in out.splitlines()], ["0", "1", "2"])
 
 
+@wall("process", "--preserve-fds and LISTEN_FDS are refused: test_vm")
 @envs("hybrid")
 def test_preserved_descriptors_get_in(t):
     c = t.up()
@@ -319,6 +324,7 @@ def test_pidfd_socket_gets_a_pidfd_of_the_new_process(t):
     has(info, f"Pid:\t{pid}\n")
 
 
+@wall("process", "execCPUAffinity is refused: test_vm")
 @envs("hybrid")
 def test_exec_affinity_is_set_in_the_end(t):
     t.need("two cpus")
@@ -327,6 +333,7 @@ def test_exec_affinity_is_set_in_the_end(t):
     eq(t.up(b).probe("sched").facts["affinity"], "1")
 
 
+@wall("process", "a guest's CPUs are its own")
 @envs("hybrid")
 def test_exec_does_not_inherit_the_affinity_of_the_caller(t):
     t.need("two cpus")

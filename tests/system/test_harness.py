@@ -10,6 +10,8 @@ import host
 import linux
 from case import Skip, envs, eq, has, true
 
+WALL = ("process", "the harness")
+
 
 def sees(t, make):
     """The leaks that a census reports of what make() leaves, which it also removes."""

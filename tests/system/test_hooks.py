@@ -5,7 +5,9 @@ import json
 import os
 
 import linux
-from case import each, envs, eq, has, hasnt, true
+from case import each, envs, eq, has, hasnt, true, wall
+
+WALL = "both"
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
@@ -101,10 +103,12 @@ def test_the_namespaces_of_each_kind(t):
     c.delete("--force").ok()
     for kind in ("prestart", "createRuntime", "poststart", "poststop"):
         eq(linux.read(f"{t.tmp}/{kind}.ns").split(), outer, kind)
-    for kind in ("createContainer", "startContainer"):
+    # Behind the other wall the last one is another kernel's.
+    for kind in ("createContainer", "startContainer")[:2 if t.wall == "process" else 1]:
         eq(linux.read(f"{t.tmp}/{kind}.ns").split()[:2], inner[:2], kind)
 
 
+@wall("process", "the mounts are made in the guest")
 @envs("hybrid")
 def test_create_container_hooks_see_the_mounts_before_the_pivot(t):
     b = t.bundle().mount("/data", "tmpfs", "marked-source")
@@ -114,6 +118,7 @@ def test_create_container_hooks_see_the_mounts_before_the_pivot(t):
     has(linux.read(f"{t.tmp}/usr"), "share")
 
 
+@wall("process", "the loopback device inside is the guest's")
 @envs("hybrid")
 def test_create_runtime_hooks_find_the_namespaces_by_pid(t):
     b = t.bundle()
@@ -226,8 +231,7 @@ def test_a_failing_poststop_hook_is_a_warning_and_the_next_one_runs(t):
 def test_a_hook_beyond_its_timeout_is_killed(t, kind):
     b = t.bundle().hook(kind, "/bin/sleep", args=["sleep", "1000"], timeout=1).probe("sleep", 1000)
     c = t.container(b)
-    result = c.run_detached(timeout=15).fails()
-    true(result.seconds < 5, "slow")
+    c.run_detached(timeout=15).fails().within(5)
     t.until(lambda: not [p for p in linux.children() if "sleep 1000" in linux.describe(p)], 5, "the hook's end")
 
 
@@ -235,14 +239,15 @@ def test_a_hook_beyond_its_timeout_is_killed(t, kind):
 def test_a_hook_of_poststop_beyond_its_timeout_does_not_hang_delete(t):
     b = t.bundle().hook("poststop", "/bin/sleep", args=["sleep", "1000"], timeout=1).probe("exit", 0)
     c = t.up(b).wait("stopped")
-    true(c.delete().ok().seconds < 5, "slow")
+    c.delete().ok().within(5)
 
 
 @envs("hybrid")
 def test_a_hook_that_leaves_a_background_process_does_not_hang(t):
-    b = t.bundle().hook("createRuntime", t.script("h", "sleep 3 & exit 0"))
-    true(t.run(b).ok().seconds < 2, "the runtime waited for a grandchild of a hook")
-    t.until(lambda: not [p for p in linux.children() if "sleep 3" in linux.describe(p)], 5, "the sleeper's end")
+    b = t.bundle().hook("createRuntime", t.script("h", "sleep 1000 & echo $! >pid; exit 0"))
+    b.save()
+    t.runtime("run", "-b", b.path, t.name(), cwd=t.tmp).ok()
+    os.kill(int(linux.read(f"{t.tmp}/pid")), 9)
 
 
 @each(hook={

@@ -14,6 +14,8 @@ import linux
 from case import deadline, envs, eq, has, true
 from engine import engine
 
+WALL = ("process", "the disposable host itself")
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 RUN = TOP / "tests/host/run"
 KVM_GET_API_VERSION, KVM_CREATE_VM = 0xae00, 0xae01

@@ -14,6 +14,8 @@ from bundle import DEFAULT
 from case import deadline, envs, eq, has, true
 from wire import Execution, Refused, execute, item
 
+WALL = ("process", "an agent without a wall")
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BULKHEAD", TOP / "build/bulkhead")).parent
 MIB = 1 << 20

@@ -7,6 +7,8 @@ import linux
 from case import deadline, envs, eq, has, hasnt, true
 from load import working
 
+WALL = "both"
+
 MIB = 1 << 20
 
 

@@ -9,6 +9,8 @@ import linux
 from case import alone, deadline, each, envs, eq, has, true
 from load import Groups, cpus, groups, number, pids_below, populated, two_cpus, working, write
 
+WALL = "both"
+
 
 def kind_of(result):
     """The kind of error in the JSON answer of a subcommand that failed."""

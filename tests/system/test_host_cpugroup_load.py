@@ -10,6 +10,8 @@ from case import alone, deadline, envs, eq, has, true
 from engine import engine
 from load import Groups, Usage, cpus, events_of, groups, measured, near, number, stand_still, two_cpus, working, write
 
+WALL = ("process", "shares are measured with processes; of a virtual machine test_vm measures one")
+
 PART = 0.05  # of a cap, measured over at least SECONDS
 SECONDS = 5
 

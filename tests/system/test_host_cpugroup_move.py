@@ -11,6 +11,8 @@ import linux
 from case import alone, deadline, envs, eq, true
 from load import Usage, cgroup_of, cpus, groups, near, number, pids_below, populated, working, write
 
+WALL = "both"
+
 CAP, OWN = 0.3, 0.2  # of a group, of the container itself, in CPUs
 PERIOD = 20000
 

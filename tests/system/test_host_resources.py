@@ -9,6 +9,8 @@ import linux
 from case import deadline, each, envs, eq, has, hasnt, true
 from load import events_of, near, number, populated, working
 
+WALL = "both"
+
 MIB = 1 << 20
 
 ALL = {
@@ -39,7 +41,7 @@ def sleeper(t, **resources):
 
 
 def values(c, names):
-    return {name: linux.read(f"{c.cgroup}/{name}").strip() for name in names}
+    return {name: c.limit(name) for name in names}
 
 
 def disk():
@@ -94,7 +96,7 @@ def test_one_document_updates_every_limit(t):
     t.runtime("update", "--resources=-", c.id, input=json.dumps(UPDATES)).ok()
     eq(values(c, UPDATED), UPDATED)
     # What the document does not name stays.
-    eq(linux.read(f"{c.cgroup}/cgroup.max.depth").strip(), "3")
+    eq(c.limit("cgroup.max.depth"), "3")
 
 
 @each(case={
@@ -111,7 +113,7 @@ def test_an_option_updates_one_limit(t, case):
     options, file, wanted = case
     c = t.up(sleeper(t))
     t.runtime("update", *options, c.id).ok()
-    eq(linux.read(f"{c.cgroup}/{file}").strip(), wanted)
+    eq(c.limit(file), wanted)
 
 
 @envs("host")
@@ -119,9 +121,9 @@ def test_leaving_idle_brings_the_weight_back(t):
     t.need("controller cpu")
     c = t.up(sleeper(t, cpu={"shares": 2048}))
     t.runtime("update", "--cpu-idle", "1", c.id).ok()
-    eq(linux.read(f"{c.cgroup}/cpu.idle").strip(), "1")
+    eq(c.limit("cpu.idle"), "1")
     t.runtime("update", "--cpu-idle", "0", c.id).ok()
-    eq(linux.read(f"{c.cgroup}/cpu.weight").strip(), "174")
+    eq(c.limit("cpu.weight"), "174")
 
 
 @envs("host")
@@ -198,7 +200,7 @@ def test_memory_that_can_be_had_back_gives_way_to_a_lower_limit(t):
         c = t.up(b).wait_out("cached 60", 30)
         true(number(f"{c.cgroup}/memory.stat", "file") > 50 * MIB, "there is no page cache to give back")
         t.runtime("update", "--memory", "20m", c.id).ok()
-        eq(linux.read(f"{c.cgroup}/memory.max").strip(), str(20 * MIB))
+        eq(c.limit("memory.max"), str(20 * MIB))
         true(number(f"{c.cgroup}/memory.current") <= 20 * MIB, "more is in use than may be")
         eq(c.status, "running")
         eq(number(f"{c.cgroup}/memory.events", "oom_kill"), 0)
@@ -212,8 +214,8 @@ def test_a_limit_below_what_is_held_is_refused_when_the_config_asks_for_the_chec
     c = t.up(working(t, "eat", 40, memory={"limit": 128 * MIB, "checkBeforeUpdate": True})).wait_out("eaten 40", 30)
     change = {"memory": {"limit": 20 * MIB, "checkBeforeUpdate": True}}
     t.runtime("update", "--resources=-", c.id, input=json.dumps(change)).fails("memory")
-    eq(linux.read(f"{c.cgroup}/memory.max").strip(), str(128 * MIB))
-    eq(linux.read(f"{c.cgroup}/memory.high").strip(), "max")
+    eq(c.limit("memory.max"), str(128 * MIB))
+    eq(c.limit("memory.high"), "max")
     eq(c.status, "running")
     eq(number(f"{c.cgroup}/memory.events", "oom_kill"), 0)
 

@@ -11,6 +11,8 @@ import host
 import linux
 from case import alone, PATIENCE, deadline, each, envs, eq, has, true
 
+WALL = ("process", "needs systemd as PID 1")
+
 SYSTEMD = ["--systemd-cgroup"]
 MIB = 1 << 20
 

@@ -11,6 +11,8 @@ import re
 import host
 from case import deadline, envs, eq, has, true
 
+WALL = ("process", "the machine alone, without a container")
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BULKHEAD", TOP / "build/bulkhead")).parent
 KERNEL = host.guest_kernel("stock")  # 6.12: console and file system are built in, the rest is modules

@@ -7,6 +7,8 @@ import pathlib
 import host
 from case import deadline, envs, has
 
+WALL = ("process", "a session alone, without a container")
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BULKHEAD", TOP / "build/bulkhead")).parent / "tests/vm"
 

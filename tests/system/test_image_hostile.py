@@ -9,6 +9,8 @@ from case import deadline, envs, eq
 from images import Layout, docker_archive, entry, layer, packed, sha256
 from test_layers import layers, left
 
+WALL = ("process", "the store, without a container")
+
 
 def config_of(layout, text):
     """Puts another config into the layout's only image."""

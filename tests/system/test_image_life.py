@@ -13,6 +13,8 @@ from images import Layout, entry, layer
 from load import write
 from test_sandbox import image, nothing_left, over, rt, sandboxes, store_of, tar_of
 
+WALL = "both"
+
 GREETING = "hello from 1:1 in /srv/work\n"
 
 

@@ -11,6 +11,8 @@ import tarfile
 from case import deadline, each, envs, eq, has, hasnt, true
 from images import Layout, docker_archive, entry, hardlink, layer, link, packed, sha256, tree
 
+WALL = ("process", "the store, without a container")
+
 
 def layers(t, *argv, store=None, **more):
     t.need("root", "libarchive")

@@ -5,9 +5,12 @@ import os
 import re
 
 import linux
-from case import alone, deadline, envs, eq, facts, true
+from case import alone, deadline, envs, eq, facts, true, wall
+
+WALL = "both"
 
 
+@wall("process", "descriptors and memory of a machine are its own: its jail is in test_vm")
 @envs("hybrid")
 def test_descriptors_of_the_caller_survive_in_nobody(t):
     # CVE-2024-21626: everything an engine has open is inherited unless the runtime takes care.
@@ -39,6 +42,7 @@ def test_hooks_inherit_no_descriptor_of_the_caller(t):
     eq(links.count("/"), 0, "directories of the caller in a hook")
 
 
+@wall("process", "descriptors and memory of a machine are its own: its jail is in test_vm")
 @envs("hybrid")
 def test_no_memory_of_the_runtime_is_left_in_the_program(t):
     c = t.up()
@@ -47,6 +51,7 @@ def test_no_memory_of_the_runtime_is_left_in_the_program(t):
     eq({p for p in paths if not p.startswith("[")}, {"/bin/probe"}, "files mapped in the program")
 
 
+@wall("process", "two hundred boots; ten at once are in test_vm")
 @alone
 @envs("hybrid")
 @deadline(120)

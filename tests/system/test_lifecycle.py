@@ -6,7 +6,9 @@ import socket
 import stat
 
 import linux
-from case import each, envs, eq, has, hasnt, true
+from case import each, envs, eq, has, hasnt, true, wall
+
+WALL = "both"
 
 
 def test_create_does_not_run_the_program_and_start_does(t):
@@ -264,6 +266,7 @@ def test_processes_left_in_the_background_do_not_keep_a_run_waiting(t):
     t.run(t.bundle().shell("sleep 1000 & exit 3")).exits(3)
 
 
+@wall("process", "--preserve-fds and LISTEN_FDS are refused: test_vm")
 @envs("hybrid")
 def test_preserved_descriptors_reach_the_program_unchanged(t):
     paths = [t.file(f"f{i}", f"text {i}\n") for i in range(3, 6)]
@@ -289,6 +292,7 @@ def test_a_preserved_descriptor_that_is_not_open_is_refused(t):
     t.run(t.bundle(), "--preserve-fds", "5").fails("preserve")
 
 
+@wall("process", "--preserve-fds and LISTEN_FDS are refused: test_vm")
 @envs("hybrid")
 def test_listen_fds_are_handed_over_with_the_pid_of_the_container(t):
     path = t.file("listen", "handed over\n")
@@ -314,6 +318,7 @@ def test_the_session_keyring_is_the_containers_own(t):
     true(t.token not in kept["description"], kept["description"])
 
 
+@wall("process", "--no-pivot is refused: test_vm")
 @envs("hybrid")
 def test_no_pivot_still_confines_to_the_root(t):
     out = t.run(t.bundle().shell("ls /; ls /..; pwd; cat /etc/hostname"), "--no-pivot").ok().out
@@ -349,6 +354,7 @@ def test_a_bundle_given_as_relative_path_is_kept_absolute(t):
     eq(c.state()["bundle"], b.path)
 
 
+@wall("process", "NOTIFY_SOCKET is refused: test_vm")
 @envs("hybrid")
 def test_notify_socket_forwards_ready_with_the_main_pid(t):
     path = f"{t.tmp}/notify"

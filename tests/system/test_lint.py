@@ -8,6 +8,8 @@ import subprocess
 
 from case import each, envs, has, hasnt
 
+WALL = ("process", "the source tree")
+
 LINT = pathlib.Path(__file__).resolve().parent.parent / "lint/run.sh"
 HEAD = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 ROOMS = ["spec/base:", "spec:spec/base", "namespaces:spec,spec/base", "cgroups:spec,spec/base",

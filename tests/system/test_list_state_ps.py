@@ -6,7 +6,9 @@ import os
 import pwd
 import re
 
-from case import envs, eq, has, hasnt, true
+from case import envs, eq, has, hasnt, true, wall
+
+WALL = "both"
 
 
 @envs("hybrid")
@@ -94,6 +96,7 @@ def test_list_shows_every_state(t):
     eq(pids[stopped.id], 0)
 
 
+@wall("process", "the pids of a guest are its own: test_vm")
 def test_ps_json_is_every_host_pid_of_the_subtree(t):
     c = t.up(t.bundle().probe("tree", 3)).wait_out("ready")
     os.mkdir(f"{c.cgroup}/inner")
@@ -106,6 +109,7 @@ def test_ps_json_is_every_host_pid_of_the_subtree(t):
     eq(sorted(t.runtime("ps", "-f", "json", c.id).json), pids)
 
 
+@wall("process", "the pids of a guest are its own: test_vm")
 @envs("hybrid")
 def test_ps_is_a_table_of_the_hosts_ps(t):
     c = t.up(t.bundle().probe("tree", 2)).wait_out("ready")
@@ -115,6 +119,7 @@ def test_ps_is_a_table_of_the_hosts_ps(t):
     eq(sorted(int(line.split()[at]) for line in lines[1:]), c.pids())
 
 
+@wall("process", "ps of the host sees no process of a guest")
 @envs("hybrid")
 def test_ps_passes_options_on(t):
     c = t.up()

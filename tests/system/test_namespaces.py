@@ -5,7 +5,9 @@ import os
 import subprocess
 
 import linux
-from case import each, envs, eq, facts, has, true
+from case import each, envs, eq, facts, has, true, wall
+
+WALL = "both"
 
 KINDS = {"pid": "pid", "network": "net", "mount": "mnt", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "user": "user", "time": "time"}
 
@@ -22,6 +24,7 @@ def test_a_listed_namespace_is_new(t, kind):
     true(inside(t, b)[KINDS[kind]] != os.readlink(f"/proc/self/ns/{KINDS[kind]}"), f"the {kind} namespace is the host's")
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @each(kind={k: k for k in ("pid", "network", "ipc", "uts", "cgroup")})
 def test_a_namespace_that_is_not_listed_is_the_callers(t, kind):
     b = t.bundle().without_namespace(kind)
@@ -35,6 +38,7 @@ def test_a_namespace_that_is_not_listed_is_the_callers(t, kind):
     eq(inside(t, b)[KINDS[kind]], os.readlink(f"/proc/self/ns/{KINDS[kind]}"))
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @each(kind={k: k for k in ("pid", "network", "ipc", "uts", "cgroup")})
 @envs("hybrid")
 def test_a_namespace_with_a_path_is_joined(t, kind):
@@ -47,6 +51,7 @@ def test_a_namespace_with_a_path_is_joined(t, kind):
     eq(inside(t, b)[KINDS[kind]], wanted)
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @envs("hybrid")
 def test_a_user_namespace_is_joined(t):
     t.need("user namespace")
@@ -60,6 +65,7 @@ def test_a_user_namespace_is_joined(t):
     eq(inside(t, b)["user"], wanted)
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @envs("hybrid")
 def test_all_namespaces_of_another_container_are_joined(t):
     t.need("user namespace")
@@ -79,6 +85,7 @@ def test_all_namespaces_of_another_container_are_joined(t):
     eq({name: found[name] for name in wanted}, wanted)
 
 
+@wall("process", "the network that is joined is a guest's interface: test_network")
 @envs("hybrid")
 def test_a_bind_mounted_namespace_file_is_joined(t):
     linux.private_mounts()
@@ -110,12 +117,14 @@ def test_a_new_network_namespace_has_loopback_up(t):
     eq([x for x in t.probe(t.bundle(), "links").splitlines() if x.startswith("lo ")], ["lo up"])
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @envs("hybrid")
 def test_in_the_hosts_pid_namespace_init_is_not_pid_1(t):
     out = facts(t.probe(t.bundle().without_namespace("pid"), "session"))
     true(int(out["pid"]) > 1, out)
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @envs("hybrid")
 def test_in_a_joined_pid_namespace_init_is_not_pid_1(t):
     first = t.up()
@@ -324,6 +333,7 @@ def test_a_sysctl_is_not_redirected_by_the_image(t):
 # -- network devices
 
 
+@wall("process", "netDevices is refused: test_vm")
 @envs("hybrid")
 def test_a_network_device_is_moved_renamed_and_up(t):
     t.need("veth")

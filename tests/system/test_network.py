@@ -14,6 +14,8 @@ import threading
 import linux
 from case import PATIENCE, deadline, envs, eq, has, hasnt, wall
 
+WALL = "both"
+
 BULK = 1 << 20
 MTU = 1400
 
@@ -110,7 +112,7 @@ class Fetch(threading.Thread):
         return hashlib.md5(self.received).hexdigest()
 
 
-@wall("both")
+@wall("both", quick=True)
 @envs("hybrid")
 @deadline(90)
 def test_bulk_goes_both_ways_in_both_families_and_servers_are_reached(t):

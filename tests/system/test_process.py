@@ -5,7 +5,9 @@ import os
 import signal
 
 import linux
-from case import each, envs, eq, facts, has, hasnt, true
+from case import each, envs, eq, facts, has, hasnt, true, wall
+
+WALL = "both"
 
 ALL_SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
@@ -165,6 +167,7 @@ def test_only_stdio_reaches_the_program(t):
     eq([line.split()[0] for line in out.splitlines()], ["0", "1", "2"])
 
 
+@wall("process", "a machine serves files; its jail is in test_vm")
 @envs("hybrid")
 def test_a_created_container_holds_no_descriptor_of_the_host(t):
     c = t.created(t.bundle())
@@ -192,6 +195,7 @@ def test_init_is_pid_1_and_leads_a_session(t):
     eq((out["pid"], out["sid"], out["pgid"], out["ppid"]), ("1", "1", "1", "0"))
 
 
+@wall("process", "a guest sees no process of the host")
 @envs("hybrid")
 def test_the_runtimes_binary_is_out_of_reach(t):
     # CVE-2019-5736: /proc/self/exe of anything inside must not lead to the runtime on the host.
@@ -289,8 +293,13 @@ def test_an_rlimit_that_may_not_be_raised_is_named(t):
 
 
 @envs("hybrid")
-def test_oom_score_adj_is_set_or_left(t):
+def test_oom_score_adj_is_set(t):
     eq(t.probe(process(t, oomScoreAdj=321), "oom"), "321\n")
+
+
+@wall("process", "what the caller has does not enter a guest")
+@envs("hybrid")
+def test_oom_score_adj_is_inherited_where_the_config_says_nothing(t):
     b = t.bundle().probe("oom").save()
 
     def mark():
@@ -351,6 +360,7 @@ def test_a_wrong_io_priority_is_refused(t, value):
     t.run(process(t, ioPriority=value)).fails()
 
 
+@wall("process", "a guest's CPUs are its own")
 @envs("hybrid")
 def test_the_affinity_of_the_caller_is_not_inherited(t):
     t.need("two cpus")
@@ -369,6 +379,7 @@ def test_personality_linux32_is_seen_by_uname(t):
     eq(t.probe(b, "personality"), "00000000\n")
 
 
+@wall("process", "memoryPolicy is refused: test_vm")
 @envs("hybrid")
 def test_the_memory_policy_is_set(t):
     b = t.bundle()
@@ -411,6 +422,7 @@ def test_secrets_of_the_caller_stay_outside(t):
     hasnt(t.runtime("run", "-b", b.path, t.name(), env=env).out, "hidden-value")
 
 
+@wall("process", "measures what a process costs")
 @envs("hybrid")
 def test_a_waiting_container_keeps_little_memory_for_itself(t):
     c = t.created(t.bundle())

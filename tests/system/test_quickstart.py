@@ -9,6 +9,8 @@ import shlex
 from case import envs, eq, has, true
 from console import Session
 
+WALL = "both"
+
 SCRIPT = str(pathlib.Path(__file__).resolve().parent.parent / "quickstart.sh")
 
 

@@ -4,7 +4,9 @@
 import os
 
 import linux
-from case import each, eq, has, true
+from case import each, eq, has, true, wall
+
+WALL = "both"
 
 
 def limited(t, **resources):
@@ -16,9 +18,9 @@ def limited(t, **resources):
 def test_a_hugepage_limit_reaches_the_kernel(t):
     t.need("controller hugetlb")
     c = t.up(limited(t, hugepageLimits=[{"pageSize": "2MB", "limit": 4 << 20}]))
-    eq(linux.read(f"{c.cgroup}/hugetlb.2MB.max").strip(), str(4 << 20))
+    eq(c.limit("hugetlb.2MB.max"), str(4 << 20))
     if os.path.exists(f"{c.cgroup}/hugetlb.2MB.rsvd.max"):
-        eq(linux.read(f"{c.cgroup}/hugetlb.2MB.rsvd.max").strip(), str(4 << 20))
+        eq(c.limit("hugetlb.2MB.rsvd.max"), str(4 << 20))
 
 
 def test_a_hugepage_size_the_kernel_does_not_have_is_refused(t):
@@ -63,8 +65,8 @@ def test_processes_over_the_limit_are_refused(t):
 
 def test_a_core_file_of_the_unified_map_is_written_without_a_controller(t):
     c = t.up(limited(t, unified={"cgroup.max.depth": "3", "cgroup.max.descendants": "4"}))
-    eq(linux.read(f"{c.cgroup}/cgroup.max.depth").strip(), "3")
-    eq(linux.read(f"{c.cgroup}/cgroup.max.descendants").strip(), "4")
+    eq(c.limit("cgroup.max.depth"), "3")
+    eq(c.limit("cgroup.max.descendants"), "4")
 
 
 def test_a_file_the_kernel_does_not_have_is_refused_by_name(t):
@@ -87,6 +89,7 @@ def test_controllers_are_enabled_along_the_way(t):
             os.rmdir(f"{t.cgroup_base}/{path}")
 
 
+@wall("process", "what a guest may write is the guest's own cgroup")
 def test_ownership_of_the_cgroup_goes_to_a_user_namespace_that_may_write_it(t):
     t.need("user namespace")
     b = t.bundle().user_namespace().probe("sleep", 1000)

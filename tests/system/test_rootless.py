@@ -7,6 +7,8 @@ import shutil
 
 from case import envs, eq, has, hasnt
 
+WALL = ("process", "a plain user has no virtual machine")
+
 UID = 1000
 
 

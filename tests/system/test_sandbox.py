@@ -7,10 +7,12 @@ import subprocess
 import tarfile
 
 import linux
-from case import deadline, each, envs, eq, facts, has, hasnt, true
+from case import deadline, each, envs, eq, facts, has, hasnt, true, wall
 from images import Layout, entry, layer
 from test_badmoments import kill_at, points, within
 from test_badmoments import nothing_left as no_container_left
+
+WALL = "both"
 
 
 def store_of(t):
@@ -353,6 +355,7 @@ def test_volume_of_a_directory_and_of_a_file_is_shared_with_host_and_others(t):
     nothing_left(t)
 
 
+@wall("process", "what either side mounts does not reach the other; rshared is refused: test_vm")
 @envs("hybrid")
 def test_volume_follows_the_host_or_is_followed_when_told_to(t):
     t.need("root")

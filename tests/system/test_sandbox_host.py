@@ -9,6 +9,8 @@ import tempfile
 import linux
 from case import deadline, envs, eq, facts, has, true
 
+WALL = "both"
+
 FILL = ("dd if=/dev/zero of=/big bs=64k count=400; echo size $(wc -c < /big); "
         "i=0; while [ $i -lt 300 ] && touch /etc/f$i; do i=$((i+1)); done; echo files $(ls /etc | grep -c ^f[0-9]); "
         "echo done; sleep 1000")

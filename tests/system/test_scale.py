@@ -6,7 +6,9 @@ import subprocess
 import time
 
 import linux
-from case import alone, deadline, envs, eq, true
+from case import alone, deadline, envs, eq, true, wall
+
+WALL = "both"
 
 COUNT, AT_ONCE = 200, 50
 
@@ -25,6 +27,7 @@ def all_at_once(t, commands):
         true(not any(codes), f"{batch[0][0]}: {codes}: {linux.read(f'{t.tmp}/errors')}")
 
 
+@wall("process", "two hundred boots; ten at once are in test_vm")
 @alone
 @envs("hybrid")
 @deadline(180)
@@ -46,6 +49,7 @@ def test_two_hundred_containers_fifty_at_a_time(t):
     eq([n for n in os.listdir(t.cgroup_base) if t.token in n], [])
 
 
+@wall("process", "two hundred boots; ten at once are in test_vm")
 @alone
 @envs("hybrid")
 @deadline(120)
@@ -73,6 +77,7 @@ def test_the_cost_of_a_command_does_not_grow_with_its_neighbours(t):
     true(many < few * 3 + 0.02, f"{few * 1000:.1f} ms alone, {many * 1000:.1f} ms beside {COUNT} others")
 
 
+@wall("process", "a hundred boots; ten at once are in test_vm")
 @alone
 @envs("hybrid")
 @deadline(120)

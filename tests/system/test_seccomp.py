@@ -9,7 +9,9 @@ import socket
 import struct
 import threading
 
-from case import each, envs, eq, facts, hasnt, true
+from case import each, envs, eq, facts, hasnt, true, wall
+
+WALL = "both"
 
 
 def profile(*rules, default="SCMP_ACT_ALLOW", **more):
@@ -256,6 +258,7 @@ class Listener:
         self.thread.join(10)
 
 
+@wall("process", "a listener of the host's is refused: test_vm")
 @envs("hybrid")
 def test_a_listener_gets_the_descriptor_and_decides(t):
     x86(t)
@@ -277,6 +280,7 @@ def test_a_listener_gets_the_descriptor_and_decides(t):
     eq([number for _, number in listener.calls], [140])
 
 
+@wall("process", "a listener of the host's is refused: test_vm")
 @envs("hybrid")
 def test_an_exec_has_a_listener_of_its_own(t):
     x86(t)
@@ -298,12 +302,14 @@ def test_an_exec_has_a_listener_of_its_own(t):
     first.thread.join(10)
 
 
+@wall("process", "a listener of the host's is refused: test_vm")
 @envs("hybrid")
 def test_a_listener_that_is_not_there_is_an_error_that_names_it(t):
     b = filtered(t, rule("getpriority", "NOTIFY"), listenerPath=f"{t.tmp}/absent")
     t.run(b).fails("absent")
 
 
+@wall("process", "a listener of the host's is refused: test_vm")
 @envs("hybrid")
 def test_a_listener_without_a_notify_rule_is_not_contacted(t):
     t.run(filtered(t, rule("getpriority", "ERRNO"), listenerPath=f"{t.tmp}/absent")).ok()

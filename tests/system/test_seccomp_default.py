@@ -7,6 +7,8 @@ import os
 from case import deadline, each, envs, eq, facts, has, true
 from test_do import do, rootfs
 
+WALL = "both"
+
 X86_64 = {"mount": 165, "setns": 308, "bpf": 321, "perf_event_open": 298, "keyctl": 250, "add_key": 248, "init_module": 175,
           "kexec_load": 246, "io_uring_setup": 425, "open_by_handle_at": 304, "settimeofday": 164, "swapon": 167,
           "reboot": 169, "userfaultfd": 323, "open_tree": 428, "iopl": 172, "quotactl": 179}

@@ -13,8 +13,10 @@ import tty
 
 import linux
 from breach import install
-from case import deadline, each, envs, eq, facts, has, hasnt, true
+from case import deadline, each, envs, eq, facts, has, hasnt, true, wall
 from console import Session
+
+WALL = "both"
 
 # Of each class some: with a driver or not, in every rule's way.
 DEVICES = [("c", 1, 3), ("c", 1, 5), ("c", 1, 7), ("c", 1, 8), ("c", 1, 9), ("c", 1, 12), ("c", 1, 14), ("c", 5, 0), ("c", 5, 1), ("c", 5, 2),
@@ -125,6 +127,7 @@ def device_programs(cgroup):
         os.close(fd)
 
 
+@wall("process", "the program is attached in the guest")
 @deadline(60)
 @envs("hybrid")
 def test_t13_one_program_is_attached_and_stays_it(t):

@@ -13,8 +13,10 @@ import socket
 
 import linux
 from breach import SECRET, Canary, install, is_clean, program, touched
-from case import deadline, each, envs, eq, facts, has, hasnt, true
+from case import deadline, each, envs, eq, facts, has, hasnt, true, wall
 from console import Session
+
+WALL = "both"
 
 
 @contextlib.contextmanager
@@ -65,6 +67,7 @@ def test_t07_no_descriptor_of_the_caller_gets_in(t):
         eq(numbers(out), ["0", "1", "2"], "exec that keeps none")
 
 
+@wall("process", "--preserve-fds and LISTEN_FDS are refused: test_vm")
 @envs("hybrid")
 def test_t07_those_that_are_given_are_the_only_ones(t):
     given = os.open(t.file("given", "text\n"), os.O_RDONLY)
@@ -83,6 +86,7 @@ def test_t07_those_that_are_given_are_the_only_ones(t):
     os.close(given)
 
 
+@wall("process", "--preserve-fds and LISTEN_FDS are refused: test_vm")
 @each(options={"": (), "with a log": ("--log", "/dev/null")})
 @envs("hybrid")
 def test_t07_a_descriptor_of_the_runtimes_own_is_none_that_was_given(t, options):
@@ -158,6 +162,7 @@ def identity(path):
         return hashlib.sha256(f.read()).hexdigest(), os.stat(path).st_mtime_ns, os.stat(path).st_ino
 
 
+@wall("process", "a guest sees no process of the host")
 @envs("hybrid")
 def test_t08_an_entry_that_executes_the_one_who_executes_it(t):
     # CVE-2019-5736: /proc/self/exe of the process that enters was the runtime's file on the host, and could be written.
@@ -228,6 +233,7 @@ def lurking(t, *caps, **more):
     return t.up(b.args("/bin/hostile", "watch", "60")).wait_out("ready")
 
 
+@wall("process", "who enters a guest is the agent's, not the host's")
 @each(who={"root": {}, "a user": {"user": {"uid": 1000, "gid": 1000}},
            "root that may gain privileges": {"noNewPrivileges": False}})
 @deadline(60)
@@ -240,6 +246,7 @@ def test_t09_who_enters_a_container_is_out_of_its_reach(t, who):
     eq(identity(t.binary), before, "the runtime")
 
 
+@wall("process", "who enters a guest is the agent's, not the host's")
 @deadline(60)
 @envs("hybrid")
 def test_t09_so_it_is_for_a_container_that_may_trace(t):
@@ -250,6 +257,7 @@ def test_t09_so_it_is_for_a_container_that_may_trace(t):
     eq(identity(t.binary), before, "the runtime")
 
 
+@wall("process", "who enters a guest is the agent's, not the host's")
 @envs("hybrid")
 def test_t09_there_an_exec_is_what_it_is_elsewhere(t):
     # The way in is longer where somebody may trace. Nothing else may differ.
@@ -292,6 +300,7 @@ def test_t09_there_an_exec_is_what_it_is_elsewhere(t):
         eq(answers[("CAP_SYS_PTRACE",), no_new_privs], answers[(), no_new_privs], f"no_new_privs {no_new_privs}")
 
 
+@wall("process", "namespaces of others are refused: test_vm")
 @deadline(60)
 @envs("hybrid")
 def test_t09_a_container_that_is_made_in_a_shared_pid_namespace(t):
@@ -395,6 +404,7 @@ def test_t19_the_hook_inside_has_no_more_than_the_program(t):
 # -- T20
 
 
+@wall("process", "no process of the host enters a guest's root")
 @envs("hybrid")
 def test_t20_the_runtime_loads_nothing_of_the_image(t):
     # CVE-2019-14271, CVE-2022-1227: a name service, a locale or a converter was loaded after the root had changed.

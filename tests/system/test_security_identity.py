@@ -12,6 +12,8 @@ import linux
 from breach import status_of
 from case import deadline, each, envs, eq, facts, has, true
 
+WALL = "both"
+
 CHOWN, KILL, SETUID, BIND, CHROOT, AUDIT = 0, 5, 7, 10, 18, 29
 NAMES = {CHOWN: "CAP_CHOWN", KILL: "CAP_KILL", SETUID: "CAP_SETUID", BIND: "CAP_NET_BIND_SERVICE", CHROOT: "CAP_SYS_CHROOT",
          AUDIT: "CAP_AUDIT_WRITE"}

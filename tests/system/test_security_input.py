@@ -12,7 +12,9 @@ import stat
 import host
 import linux
 from breach import SECRET, Canary, bystander, is_clean, program
-from case import alone, deadline, each, envs, eq, has, hasnt, true
+from case import alone, deadline, each, envs, eq, has, hasnt, true, wall
+
+WALL = "both"
 
 LONG = "a" * 65536
 STRINGS = {
@@ -126,6 +128,7 @@ def calls_of(t, b):
     return sorted(lines)
 
 
+@wall("process", "compares system calls; a machine makes others each time")
 @deadline(60)
 @envs("hybrid")
 def test_t16_an_annotation_changes_nothing_that_is_done(t):
@@ -150,6 +153,7 @@ def test_t16_an_annotation_changes_nothing_that_is_done(t):
         true(not os.path.exists(f"/tmp/{name}"), f"an annotation made /tmp/{name}")
 
 
+@wall("process", "compares system calls; a machine makes others each time")
 @envs("hybrid")
 def test_t16_the_trace_would_show_a_difference(t):
     # Its teeth: a config that does differ.

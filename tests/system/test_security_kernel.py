@@ -10,6 +10,8 @@ import linux
 from breach import Canary, install, is_clean, planted, program
 from case import deadline, each, envs, eq, facts, has, true
 
+WALL = ("process", "the walls that are made of these calls; a machine makes the same ones around itself")
+
 # By number, as strace and the headers have them for x86-64 and, from 424 on, for all.
 CALLS = {
     "openat2": 437, "close_range": 436, "clone3": 435, "pidfd_open": 434, "pidfd_send_signal": 424, "open_tree": 428, "open_tree_attr": 467,

@@ -17,6 +17,8 @@ from breach import LINKS, SECRET, Canary, bystander, is_clean, planted, remove, 
 from case import deadline, each, envs, eq, has, hasnt, true
 from console import ConsoleSocket
 
+WALL = "both"
+
 
 def rich(t):
     """Every kind of destination there is: the default mounts, volumes, files, devices, a missing directory to work in."""

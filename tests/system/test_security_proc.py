@@ -9,6 +9,8 @@ import linux
 from breach import in_namespace_of, install, is_clean
 from case import each, envs, eq, has, hasnt, true
 
+WALL = "both"
+
 HOST_FILES = ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/sysrq", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hotplug",
               "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/ping_group_range", "/proc/sys/kernel/shmmax", "/proc/sys/kernel/msgmax",
               "/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname", "/proc/self/attr/current")

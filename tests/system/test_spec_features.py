@@ -7,7 +7,9 @@ import stat
 
 import host
 from bundle import DEFAULT
-from case import each, envs, eq, has, hasnt, true
+from case import each, envs, eq, has, hasnt, true, wall
+
+WALL = ("process", "no container")
 
 
 def default(t, *options):
@@ -81,6 +83,7 @@ def test_spec_respects_the_umask(t):
     eq(stat.S_IMODE(os.stat(f"{where}/config.json").st_mode), 0o600)
 
 
+@wall("both")
 @envs("hybrid")
 def test_the_default_runs(t):
     b = t.bundle()
@@ -167,6 +170,7 @@ def test_features_list_idmap_time_and_annotations(t):
     true(found.get("annotations", {}).get("org.opencontainers.runc.checkpoint.enabled") != "true", "checkpoint is claimed")
 
 
+@wall("both")
 @envs("hybrid")
 def test_both_versions_that_features_name_are_accepted(t):
     found = features(t)

@@ -11,6 +11,8 @@ from case import deadline, each, envs, eq, has, hasnt, true
 from console import Session
 from test_cpugroup_cli import groups
 
+WALL = "both"
+
 ALL = ("hybrid", "host")
 ENTER, LEAVE = "\033[?1049h", "\033[?1049l"
 

@@ -6,7 +6,9 @@ import os
 import signal
 
 import linux
-from case import envs, eq, has, true
+from case import envs, eq, has, true, wall
+
+WALL = "both"
 
 
 def read_trace(path):
@@ -22,6 +24,7 @@ def processes(events):
     return {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
 
 
+@wall("process", "a machine has other steps: test_vm")
 def test_a_run_tells_how_long_each_step_took(t):
     path = f"{t.tmp}/trace"
     hook = t.script("hook", "cat > /dev/null")

@@ -13,6 +13,8 @@ from case import alone, deadline, each, envs, eq, has, hasnt, true, wall
 from load import Usage, cpus, groups, measured, near
 from test_trace import processes, read_trace, steps
 
+WALL = "both"
+
 MIB = 1 << 20
 QUICKSTART = str(pathlib.Path(__file__).resolve().parent.parent / "quickstart.sh")
 KERNELS = {"of Debian 13": "stock", "of Debian 12": "older"}

@@ -7,6 +7,8 @@ import changes
 from case import deadline, eq, facts, has, true
 from engine import IMAGE, engine
 
+WALL = ("process", "an engine with the process wall")
+
 
 def start(t, *options, argv=("sleep", "1000")):
     name = t.name()

@@ -9,6 +9,8 @@ import host
 from case import deadline, each, envs, eq, facts, has, hasnt, true
 from engine import engine
 
+WALL = ("process", "an engine with the process wall")
+
 
 def start(t, *options, argv=("sleep", "1000")):
     """A detached container that the test removes at its end; its name."""

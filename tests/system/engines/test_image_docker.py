@@ -11,6 +11,8 @@ from case import deadline, envs, eq, true
 from engine import engine
 from test_layers import layers, store_of, tree_of
 
+WALL = ("process", "an engine with the process wall")
+
 IMAGES = os.path.abspath(images.__file__)
 
 

@@ -6,6 +6,8 @@ import json
 from case import each, eq, facts, has, true
 from engine import engine
 
+WALL = ("process", "an engine with the process wall")
+
 
 
 def start(t, *options, argv=("sleep", "1000")):
