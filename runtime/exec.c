@@ -30,6 +30,7 @@
 #include "runtime/texts.h"
 #include "runtime/vm_ask.h"
 #include "runtime/vm_exec.h"
+#include "runtime/vm_stdio.h"
 #include "runtime/vm_gate.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
@@ -409,6 +410,7 @@ static uint32_t host_uid(const struct exec *x)
 static int make_ready(struct exec *x, struct error *err)
 {
 	if (x->state.is_vm) {
+		wall_take_stdio(&x->ctx->stdio, x->child_stdio);
 		x->vm_socket = wall_connect(x->ctx, x->opt->id, err);
 		return x->vm_socket < 0 ? x->vm_socket : 0;
 	}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/vm_record.h"
+#include "runtime/vm_stdio.h"
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
 #include "spec/base/mountapi.h"
@@ -129,6 +130,7 @@ int wall_reserve(struct build *b, struct error *err)
 	w->record_fd = vm_record_open(b->state_dir, err);
 	if (w->record_fd < 0)
 		return w->record_fd;
+	wall_take_stdio(&b->ctx->stdio, b->child_stdio);
 	w->listen_fd = listen_in(b->state_dir, err);
 	return w->listen_fd < 0 ? w->listen_fd : 0;
 }

@@ -59,7 +59,7 @@ ssize_t stream_write(int fd, enum stream_kind kind, const struct iovec *iov, uns
 	if (count == 0)
 		return 0;
 	if (kind == STREAM_BLOCKING) {
-		/* A pipe that is writable has room for PIPE_BUF bytes (pipe(7)). */
+		/* A pipe that is writable has room for PIPE_BUF bytes (pipe(7)), unless another writes meanwhile. */
 		if (!is_ready(fd, POLLOUT))
 			return -EAGAIN;
 		count = 1;

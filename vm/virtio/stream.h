@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * stream - bytes between guest memory and a descriptor, never waiting
+ * stream - bytes between guest memory and a descriptor. Never waits where the descriptor allows that; who makes a port
+ * gives it one that does (virtio_console_attach()).
  */
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@ enum stream_kind {
 	STREAM_NONBLOCK, /* has O_NONBLOCK */
 	STREAM_SOCKET,
 	STREAM_FILE,     /* a regular file: ready at all times */
-	STREAM_BLOCKING, /* a pipe or a terminal whose flags are another's: asked before each call */
+	STREAM_BLOCKING, /* a pipe or a terminal whose flags are another's: asked before each call, which may wait nevertheless */
 };
 
 enum stream_kind stream_kind_of(int fd);

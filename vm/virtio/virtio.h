@@ -152,8 +152,9 @@ int virtio_console_new(struct virtio_loop *loop, struct virtio_console **ret, st
 struct virtio_device *virtio_console_device(struct virtio_console *c);
 /*
  * Attaches a port, before the guest runs or from the loop's thread. The descriptors are the
- * console's from success on. They should not block: one that does, and is no socket, is
- * asked before each write whether it takes something, and given at most a page. -EBUSY, -EINVAL.
+ * console's from success on. They must not block: one that does, and is no socket or file, is
+ * asked before each write whether it takes something, and given at most a page, but another's write to it in between, or
+ * a terminal with less room, stops the loop. -EBUSY, -EINVAL.
  */
 int virtio_console_attach(struct virtio_console *c, unsigned port, const struct virtio_port *config,
 			  struct error *err);
