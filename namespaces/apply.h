@@ -58,6 +58,8 @@ int ns_new_fs(const char *type, uint64_t attr, struct error *err);
 /* mount_bind.c */
 /* (parent or child) A detached clone of the source with its attributes and id map. */
 int ns_bind_source(struct ns_plan *plan, struct ns_mount *m, int userns_fd, struct error *err);
+/* (child) That of each bind mount which has none yet, while the host's paths can be walked. */
+int ns_bind_sources(struct ns_plan *plan, struct error *err);
 int ns_mount_bind(struct ns_plan *plan, struct ns_mount *m, struct error *err);
 int ns_remount(struct ns_plan *plan, struct ns_mount *m, struct error *err);
 /* One mount_setattr() with both halves; a locked flag in the way gets a sentence of its own. */

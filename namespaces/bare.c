@@ -28,23 +28,6 @@
 
 #define BARE_ATTR (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-/* Cloned while the host's paths can be walked. */
-static int open_sources(struct ns_plan *plan, struct error *err)
-{
-	for (size_t i = 0; i < plan->n_mounts; i++) {
-		struct ns_mount *m = &plan->mounts[i];
-
-		if (m->kind != NS_MOUNT_BIND || m->tree_fd >= 0 || m->link)
-			continue;
-		m->tree_fd = ns_bind_source(plan, m, -1, err);
-		if (m->tree_fd < 0) {
-			ns_mount_at(m, err);
-			return m->tree_fd;
-		}
-	}
-	return 0;
-}
-
 int ns_build_bare(struct ns_plan *plan, struct error *err)
 {
 	int r = 0;
@@ -55,7 +38,7 @@ int ns_build_bare(struct ns_plan *plan, struct error *err)
 	if (r == 0)
 		r = ns_mount_root(plan, err);
 	if (r == 0)
-		r = open_sources(plan, err);
+		r = ns_bind_sources(plan, err);
 	if (r == 0)
 		plan->procfs_fd = r = procfs_open(PROCFS_PIDS, err);
 	return r < 0 ? r : 0;

@@ -39,26 +39,6 @@ static int make_mounts(struct ns_plan *plan, struct error *err)
 }
 
 /*
- * Volumes that stay peers of the host's mounts are cloned before the mount that
- * holds the root is made private: it may be the one that holds them too.
- */
-static int clone_peers(struct ns_plan *plan, struct error *err)
-{
-	for (size_t i = 0; i < plan->n_mounts; i++) {
-		struct ns_mount *m = &plan->mounts[i];
-
-		if (m->kind != NS_MOUNT_BIND || m->tree_fd >= 0 || m->link)
-			continue;
-		m->tree_fd = ns_bind_source(plan, m, -1, err);
-		if (m->tree_fd < 0) {
-			ns_mount_at(m, err);
-			return m->tree_fd;
-		}
-	}
-	return 0;
-}
-
-/*
  * The container's own /proc serves when nobody can have touched it. Without one
  * a detached one is tried: a kernel that refuses (a user namespace below a masked
  * /proc) leaves -1, and who needs the handle says so.
@@ -80,8 +60,12 @@ int ns_build_root(struct ns_plan *plan, struct error *err)
 	umask(0);
 	if (ns_is_new(plan, SPEC_NS_NETWORK))
 		r = ns_loopback_up(err);
+	/*
+	 * Volumes that stay peers of the host's mounts are cloned before the mount that
+	 * holds the root is made private: it may be the one that holds them too.
+	 */
 	if (r == 0 && plan->keep_host_peers)
-		r = clone_peers(plan, err);
+		r = ns_bind_sources(plan, err);
 	if (r == 0)
 		r = ns_mount_root(plan, err);
 	if (r == 0)

@@ -152,6 +152,22 @@ int ns_bind_source(struct ns_plan *plan, struct ns_mount *m, int userns_fd, stru
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
+int ns_bind_sources(struct ns_plan *plan, struct error *err)
+{
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		struct ns_mount *m = &plan->mounts[i];
+
+		if (m->kind != NS_MOUNT_BIND || m->tree_fd >= 0 || m->link)
+			continue;
+		m->tree_fd = ns_bind_source(plan, m, -1, err);
+		if (m->tree_fd < 0) {
+			ns_mount_at(m, err);
+			return m->tree_fd;
+		}
+	}
+	return 0;
+}
+
 /* On /proc itself only a procfs may be bound, and the whole of it. */
 static int check_is_procfs(const struct ns_mount *m, int fd, struct error *err)
 {

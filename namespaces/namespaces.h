@@ -39,7 +39,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
 #include <sys/types.h>
 
 #include "spec/base/buf.h"
@@ -131,21 +130,23 @@ int ns_enter_bare(struct ns_plan *plan, struct error *err);
 /* Is there anything in /volumes? */
 bool ns_has_volumes(const struct ns_plan *plan);
 
-/* A pty in a devpts of its own, which is mounted nowhere: no name leads to it. In a process that may mount. */
-int ns_new_pty(const struct winsize *size, int *ret_master, int *ret_peer, struct error *err);
+/*
+ * A pty of the size that p asks for, in a devpts of its own, which is mounted nowhere: no name leads to it. In a
+ * process that may mount.
+ */
+int ns_new_pty(const struct spec_process *p, int *ret_master, int *ret_peer, struct error *err);
 
 /*
- * Opens a new pty in the container's own devpts, sets its size when `size` is
- * not NULL, and binds the peer to /dev/console. Between ns_build_root() and
- * ns_enter_root(). The name inside, such as "/dev/pts/0", goes to name[32].
- * The master is for the caller's console socket, the peer for fds 0, 1, 2.
+ * The same in the container's own devpts, and the peer is bound to /dev/console.
+ * Between ns_build_root() and ns_enter_root(). The master is for the caller's
+ * console socket, the peer for fds 0, 1, 2.
  */
-int ns_console(struct ns_plan *plan, const struct winsize *size, int *ret_master, int *ret_peer,
-	       char *name, struct error *err);
+int ns_console(struct ns_plan *plan, const struct spec_process *p, int *ret_master, int *ret_peer,
+	       struct error *err);
 
 /* The same for an exec: root_fd is the container's root ("/" after setns). No /dev/console. */
-int ns_open_pty(int root_fd, const struct winsize *size, int *ret_master, int *ret_peer,
-		char *name, struct error *err);
+int ns_open_pty(int root_fd, const struct spec_process *p, int *ret_master, int *ret_peer,
+		struct error *err);
 
 /* O_PATH fd of the container's root once ns_build_root() has run. Borrowed. */
 int ns_root_fd(const struct ns_plan *plan);

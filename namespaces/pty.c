@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -44,9 +43,10 @@ static int open_devpts(int root_fd, struct error *err)
 	return r;
 }
 
-static int open_pair(int devpts_fd, const struct winsize *size, int *ret_master, int *ret_peer,
-		     char *name, struct error *err)
+static int open_pair(int devpts_fd, const struct spec_process *p, int *ret_master, int *ret_peer,
+		     struct error *err)
 {
+	struct winsize size = { .ws_row = p->console_height, .ws_col = p->console_width };
 	auto_close int master =
 		openat(devpts_fd, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	int unlock = 0;
@@ -61,29 +61,27 @@ static int open_pair(int devpts_fd, const struct winsize *size, int *ret_master,
 
 	if (peer < 0)
 		return error_set(err, errno, "open the peer of /dev/pts/%u", number);
-	if (size && ioctl(master, TIOCSWINSZ, size) < 0)
+	if (p->has_console_size && ioctl(master, TIOCSWINSZ, &size) < 0)
 		return error_set(err, errno, "set the size of /dev/pts/%u to %ux%u", number,
-				 size->ws_row, size->ws_col);
-	snprintf(name, 32, "/dev/pts/%u", number);
+				 size.ws_row, size.ws_col);
 	*ret_master = TAKE_FD(master);
 	*ret_peer = TAKE_FD(peer);
 	return 0;
 }
 
-int ns_open_pty(int root_fd, const struct winsize *size, int *ret_master, int *ret_peer, char *name,
+int ns_open_pty(int root_fd, const struct spec_process *p, int *ret_master, int *ret_peer,
 		struct error *err)
 {
 	auto_close int devpts = open_devpts(root_fd, err);
 
-	return devpts < 0 ? devpts : open_pair(devpts, size, ret_master, ret_peer, name, err);
+	return devpts < 0 ? devpts : open_pair(devpts, p, ret_master, ret_peer, err);
 }
 
-int ns_new_pty(const struct winsize *size, int *ret_master, int *ret_peer, struct error *err)
+int ns_new_pty(const struct spec_process *p, int *ret_master, int *ret_peer, struct error *err)
 {
 	auto_close int devpts = ns_new_fs("devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	char name[32];
 
-	return devpts < 0 ? devpts : open_pair(devpts, size, ret_master, ret_peer, name, err);
+	return devpts < 0 ? devpts : open_pair(devpts, p, ret_master, ret_peer, err);
 }
 
 /* The peer, mounted on /dev/console: a name in /dev, followed nowhere. */
@@ -108,14 +106,14 @@ static int bind_console(struct ns_plan *plan, int peer, struct error *err)
 	return 0;
 }
 
-int ns_console(struct ns_plan *plan, const struct winsize *size, int *ret_master, int *ret_peer,
-	       char *name, struct error *err)
+int ns_console(struct ns_plan *plan, const struct spec_process *p, int *ret_master, int *ret_peer,
+	       struct error *err)
 {
 	auto_close int master = -1;
 	auto_close int peer = -1;
 	bool ours = plan->devpts >= 0 && plan->mounts[plan->devpts].fd >= 0;
-	int r = ours ? open_pair(plan->mounts[plan->devpts].fd, size, &master, &peer, name, err)
-		     : ns_open_pty(plan->root_fd, size, &master, &peer, name, err);
+	int r = ours ? open_pair(plan->mounts[plan->devpts].fd, p, &master, &peer, err)
+		     : ns_open_pty(plan->root_fd, p, &master, &peer, err);
 
 	if (r == 0 && ns_is_own(plan, SPEC_NS_MOUNT))
 		r = bind_console(plan, peer, err);

@@ -263,22 +263,15 @@ static int clone_into_cgroup(struct exec *x, struct error *err)
 	}
 }
 
-static int open_terminal(struct exec *x, int root_fd, struct launch_program *p, struct error *err)
+static int open_terminal(struct exec *x, struct launch_program *p, struct error *err)
 {
-	const struct spec_process *process = x->source.process;
-	struct winsize size = { .ws_row = process->console_height, .ws_col = process->console_width };
-	int master, peer;
-	char name[32];
-	int r = ns_open_pty(root_fd, process->has_console_size ? &size : NULL, &master, &peer, name, err);
+	auto_close int master = -1;
+	int peer = -1;
+	int r = ns_open_pty(p->root_fd, p->process, &master, &peer, err);
 
 	if (r == 0)
-		r = stage_send(x->launch.sync[1], STAGE_CONSOLE, 0, master, err);
-	if (r < 0)
-		return error_wrap(err, r, "cannot set up the terminal");
-	close(master);
-	p->terminal = true;
-	p->stdio[0] = p->stdio[1] = p->stdio[2] = peer;
-	return 0;
+		r = launch_set_terminal(&x->launch, p, master, peer, err);
+	return r < 0 ? error_wrap(err, r, "cannot set up the terminal") : 0;
 }
 
 static int enter(struct exec *x, struct launch_program *p, struct error *err)
@@ -298,7 +291,7 @@ static int enter(struct exec *x, struct launch_program *p, struct error *err)
 		if (p->procfs_fd < 0)
 			return p->procfs_fd;
 	}
-	return p->process->terminal ? open_terminal(x, p->root_fd, p, err) : 0;
+	return p->process->terminal ? open_terminal(x, p, err) : 0;
 }
 
 _Noreturn static void become_proxy(struct launch *l, const struct exec *x)

@@ -51,12 +51,9 @@ int init_run_hooks(struct build *b, struct error *err)
 
 static int open_console(struct build *b, int *ret_peer, struct error *err)
 {
-	const struct spec_process *p = &b->spec->process;
-	struct winsize size = { .ws_row = p->console_height, .ws_col = p->console_width };
 	auto_close int master = -1;
 	auto_close int peer = -1;
-	char name[32];
-	int r = ns_console(b->ns, p->has_console_size ? &size : NULL, &master, &peer, name, err);
+	int r = ns_console(b->ns, &b->spec->process, &master, &peer, err);
 
 	if (r == 0)
 		r = stage_send(b->launch.sync[1], STAGE_CONSOLE, 0, master, err);

@@ -10,13 +10,13 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "namespaces/namespaces.h"
 #include "runtime/keep_fds.h"
 #include "runtime/launch/stub/stub.h"
 #include "runtime/vm_ask.h"
+#include "runtime/vm_process.h"
 #include "spec/base/auto.h"
 
 #define EXEC_TIMEOUT_MS 60000
@@ -29,25 +29,6 @@ struct proxy {
 	int signal_fd, terminal; /* the terminal's peer; -1: none */
 	uint32_t process;        /* as the machine numbers it */
 };
-
-static int open_terminal(struct proxy *x, struct error *err)
-{
-	const struct spec_process *p = x->p->process;
-	struct winsize size = { .ws_row = p->console_height, .ws_col = p->console_width };
-	struct termios t;
-	auto_close int master = -1;
-	int r = ns_new_pty(p->has_console_size ? &size : NULL, &master, &x->terminal, err);
-
-	if (r == 0 && tcgetattr(x->terminal, &t) == 0) {
-		cfmakeraw(&t);
-		tcsetattr(x->terminal, TCSANOW, &t);
-	}
-	if (r == 0 && ioctl(x->terminal, TIOCSCTTY, 0) < 0)
-		r = error_set(err, errno, "make the terminal the controlling one");
-	if (r == 0)
-		r = stage_send(x->l->sync[1], STAGE_CONSOLE, 0, master, err);
-	return r < 0 ? error_wrap(err, r, "cannot set up the terminal") : 0;
-}
 
 /* Blocked all, so that the kernel keeps them for us and none ends this process but SIGKILL. */
 static int take_signals(struct proxy *x, struct error *err)
@@ -114,8 +95,11 @@ static int prepare(struct proxy *x, struct error *err)
 
 	int r = take_signals(x, err);
 
-	if (r == 0 && x->p->process->terminal)
-		r = open_terminal(x, err);
+	if (r == 0 && x->p->process->terminal) {
+		r = wall_open_terminal(x->l, x->p->process, &x->terminal, err);
+		if (r < 0)
+			return error_wrap(err, r, "cannot set up the terminal");
+	}
 	if (r == 0)
 		r = replace_stdio(x, err);
 	if (r == 0)
@@ -139,17 +123,6 @@ static bool is_released(const struct proxy *x)
 	return n == 1 && (go == STUB_GO || go == STUB_GO_RESET);
 }
 
-static void add_filter(const struct proc_seccomp *filter, struct buf *out)
-{
-	auto_buf struct buf b = BUF_INIT;
-
-	if (!filter->insns)
-		return;
-	buf_add(&b, &filter->flags, sizeof(filter->flags));
-	buf_add(&b, filter->insns, (size_t)filter->n_insns * 8); /* struct sock_filter */
-	wire_add(out, WIRE_T_FILTER, b.data, b.len);
-}
-
 static void describe(const struct proxy *x, struct buf *out)
 {
 	auto_buf struct buf json = BUF_INIT;
@@ -161,7 +134,7 @@ static void describe(const struct proxy *x, struct buf *out)
 	spec_write_process(&w, NULL, x->p->process);
 	wire_add(out, WIRE_T_PROCESS_JSON, json.data, json.len);
 	wire_add(out, WIRE_T_STDIO, has_terminal ? terminal : streams, sizeof(streams));
-	add_filter(x->p->filter, out);
+	wall_add_filter(x->p->filter, out);
 }
 
 static void send_size(struct proxy *x)

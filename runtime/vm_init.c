@@ -8,17 +8,16 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "namespaces/tap.h"
 #include "runtime/init.h"
 #include "runtime/keep_fds.h"
+#include "runtime/vm_process.h"
 #include "runtime/vm_record.h"
 #include "runtime/vm_wall.h"
 #include "spec/base/auto.h"
@@ -45,26 +44,6 @@ struct machine {
 };
 
 /* ---- while the host is in view ---- */
-
-static int open_terminal(struct machine *m, struct error *err)
-{
-	const struct spec_process *p = &m->b->spec->process;
-	struct winsize size = { .ws_row = p->console_height, .ws_col = p->console_width };
-	struct termios t;
-	auto_close int master = -1;
-	int r = ns_new_pty(p->has_console_size ? &size : NULL, &master, &m->terminal, err);
-
-	/* The guest's own terminal cooks; this one is a wire. */
-	if (r == 0 && tcgetattr(m->terminal, &t) == 0) {
-		cfmakeraw(&t);
-		tcsetattr(m->terminal, TCSANOW, &t);
-	}
-	if (r == 0 && ioctl(m->terminal, TIOCSCTTY, 0) < 0)
-		r = error_set(err, errno, "make the terminal the controlling one");
-	if (r == 0)
-		r = stage_send(m->launch->sync[1], STAGE_CONSOLE, 0, master, err);
-	return r < 0 ? error_wrap(err, r, "cannot set up the container's terminal") : 0;
-}
 
 static int make_tap(struct machine *m, struct error *err)
 {
@@ -97,8 +76,11 @@ static int enter(struct machine *m, struct error *err)
 		init_make_cwd(b);
 		r = init_run_hooks(b, err);
 	}
-	if (r == 0 && b->spec->process.terminal)
-		r = open_terminal(m, err);
+	if (r == 0 && b->spec->process.terminal) {
+		r = wall_open_terminal(m->launch, &b->spec->process, &m->terminal, err);
+		if (r < 0)
+			return error_wrap(err, r, "cannot set up the container's terminal");
+	}
 	trace_step(b->ctx->trace, "hooks and terminal");
 	if (r == 0)
 		r = make_tap(m, err);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/vm_process.h"
 #include "runtime/vm_record.h"
 #include "runtime/vm_stdio.h"
 #include "spec/base/auto.h"
@@ -185,17 +186,6 @@ int wall_verify(struct build *b, struct error *err)
 	return r < 0 ? error_wrap(err, r, "cannot trust the virtual machine's process") : 0;
 }
 
-static void add_filter(const struct proc_seccomp *filter, struct buf *out)
-{
-	auto_buf struct buf b = BUF_INIT;
-
-	if (!filter->insns)
-		return;
-	buf_add(&b, &filter->flags, sizeof(filter->flags));
-	buf_add(&b, filter->insns, (size_t)filter->n_insns * 8); /* struct sock_filter */
-	wire_add(out, WIRE_T_FILTER, b.data, b.len);
-}
-
 /* "destination\0option\0option\0" */
 static void add_mount(const struct ns_extra_mount *m, struct buf *out)
 {
@@ -216,7 +206,7 @@ void wall_describe(const struct build *b, struct buf *out)
 	wire_add_text(out, WIRE_T_BUNDLE, b->bundle);
 	wire_add_text(out, WIRE_T_KEYRING, b->state.keyring);
 	wire_add_u64(out, WIRE_T_MEMORY, b->vm->plan.memory);
-	add_filter(&b->seccomp, out);
+	wall_add_filter(&b->seccomp, out);
 	for (size_t i = 0; i < b->n_extra_mounts; i++)
 		add_mount(&b->extra_mounts[i], out);
 	if (b->ctx->log && b->ctx->log->level >= LOG_DEBUG)

@@ -312,6 +312,13 @@ static int become(struct launch *l, const struct launch_program *p, struct error
 	return r;
 }
 
+int launch_set_terminal(struct launch *l, struct launch_program *p, int master, int peer, struct error *err)
+{
+	p->terminal = true;
+	p->stdio[0] = p->stdio[1] = p->stdio[2] = peer;
+	return stage_send(l->sync[1], STAGE_CONSOLE, 0, master, err);
+}
+
 _Noreturn void launch_become(struct launch *l, const struct launch_program *p)
 {
 	struct error err = ERROR_INIT;

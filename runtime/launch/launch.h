@@ -113,4 +113,8 @@ struct launch_program {
 	bool init;                    /* default signals end the waiting stub */
 	bool starts_later;            /* the gate is opened by another command */
 };
+
+/* In the child: a pty's master goes to the parent, its peer becomes the program's 0, 1 and 2. */
+int launch_set_terminal(struct launch *l, struct launch_program *p, int master, int peer, struct error *err);
+
 _Noreturn void launch_become(struct launch *l, const struct launch_program *p);

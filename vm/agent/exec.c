@@ -63,19 +63,13 @@ static int plan(struct exec *x, const void *payload, size_t n, struct error *err
 
 static int open_terminal(struct exec *x, struct launch_program *p, struct error *err)
 {
-	struct winsize size = { .ws_row = x->process->console_height, .ws_col = x->process->console_width };
-	int master, peer;
-	char name[32];
-	int r = ns_open_pty(p->root_fd, x->process->has_console_size ? &size : NULL, &master, &peer, name, err);
+	auto_close int master = -1;
+	int peer = -1;
+	int r = ns_open_pty(p->root_fd, p->process, &master, &peer, err);
 
 	if (r == 0)
-		r = stage_send(x->launch.sync[1], STAGE_CONSOLE, 0, master, err);
-	if (r < 0)
-		return error_wrap(err, r, "cannot set up the terminal");
-	close(master);
-	p->terminal = true;
-	p->stdio[0] = p->stdio[1] = p->stdio[2] = peer;
-	return 0;
+		r = launch_set_terminal(&x->launch, p, master, peer, err);
+	return r < 0 ? error_wrap(err, r, "cannot set up the terminal") : 0;
 }
 
 static int enter(struct exec *x, struct launch_program *p, struct error *err)

@@ -25,12 +25,9 @@ static int enter_namespaces(struct container *c, struct error *err)
 
 static int open_console(struct container *c, int *ret_peer, struct error *err)
 {
-	const struct spec_process *p = &c->spec->process;
-	struct winsize size = { .ws_row = p->console_height, .ws_col = p->console_width };
 	auto_close int master = -1;
 	auto_close int peer = -1;
-	char name[32];
-	int r = ns_console(c->ns, p->has_console_size ? &size : NULL, &master, &peer, name, err);
+	int r = ns_console(c->ns, &c->spec->process, &master, &peer, err);
 
 	if (r == 0)
 		r = stage_send(c->launch.sync[1], STAGE_CONSOLE, 0, master, err);

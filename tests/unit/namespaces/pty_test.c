@@ -21,20 +21,29 @@ static void teardown(void)
 
 TestSuite(ns_pty, .init = setup, .fini = teardown);
 
+static int number_of(int master)
+{
+	int number = -1;
+
+	ioctl(master, TIOCGPTN, &number);
+	return number;
+}
+
 static void make_console(struct ns_plan *plan)
 {
-	struct winsize size = { .ws_row = 33, .ws_col = 77 }, seen = { 0 };
+	struct spec_process process = { .has_console_size = true, .console_height = 33, .console_width = 77 };
+	struct winsize seen = { 0 };
 	struct error err = ERROR_INIT;
-	char name[32], line[2048];
+	char line[2048];
 	int master, peer;
 
-	if (ns_console(plan, &size, &master, &peer, name, &err) < 0) {
+	if (ns_console(plan, &process, &master, &peer, &err) < 0) {
 		error_line(&err, line, sizeof(line));
 		box_say("%s\n%s\n", line, err.hint);
 		return;
 	}
 	ioctl(peer, TIOCGWINSZ, &seen);
-	box_say("%s %ux%u tty %d cloexec %d\n", name, seen.ws_row, seen.ws_col, isatty(peer),
+	box_say("/dev/pts/%d %ux%u tty %d cloexec %d\n", number_of(master), seen.ws_row, seen.ws_col, isatty(peer),
 		fcntl(master, F_GETFD) & fcntl(peer, F_GETFD) & FD_CLOEXEC);
 }
 
@@ -47,11 +56,11 @@ static void look_at_console(void)
 	box_say("same %d\n", console.st_rdev && console.st_rdev == pts.st_rdev);
 
 	int master, peer;
-	char name[32];
+	struct spec_process process = { 0 };
 	int root = open("/", O_PATH | O_CLOEXEC);
-	int r = ns_open_pty(root, NULL, &master, &peer, name, NULL);
+	int r = ns_open_pty(root, &process, &master, &peer, NULL);
 
-	box_say("second %d %s\n", r, r == 0 ? name : "");
+	box_say("second %d /dev/pts/%d\n", r, r == 0 ? number_of(master) : -1);
 }
 
 Test(ns_pty, the_console_is_a_terminal_of_the_containers_devpts)
