@@ -10,12 +10,9 @@
  * reach their operation.
  */
 #include <linux/fuse.h>
-#include <stddef.h>
-#include <stdint.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/vm/fs/mounted.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define KNOWN 16
 
@@ -27,12 +24,6 @@ static struct fuzz {
 	uint64_t nodes[KNOWN], handles[KNOWN];
 	unsigned nodes_n, handles_n;
 } fuzz;
-
-static void require(bool is_true)
-{
-	if (!is_true)
-		abort();
-}
 
 static void put_file(const char *path, const char *text)
 {

@@ -2,21 +2,10 @@
 /*
  * Feeds bytes to json_parse() and holds it to its promises about what it takes.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "spec/base/json.h"
 #include "spec/base/utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool is_true)
-{
-	if (!is_true)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void check_text(const char *s, size_t n)
 {

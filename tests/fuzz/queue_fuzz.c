@@ -6,37 +6,12 @@
  * more segments than the queue has entries, and sums that are right; a queue that broke stays broken.
  */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/vm/virtio/driver.h"
 #include "vm/virtio/queue.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { SMALL = 0x4000 }; /* of memory, so that areas overlap each other and its end */
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t take(struct input *in, size_t n)
-{
-	uint64_t v = 0;
-
-	if (n > in->left)
-		n = in->left;
-	memcpy(&v, in->data, n);
-	in->data += n;
-	in->left -= n;
-	return v;
-}
-
-static void require(bool is_true)
-{
-	if (!is_true)
-		abort();
-}
 
 /* Inside, at an edge, in the range above 4 GiB, or anywhere. */
 static uint64_t take_address(struct input *in)

@@ -8,15 +8,12 @@
  */
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "vm/session/core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST_FRAME = 200, MOST_STEPS = 200 };
 
@@ -29,23 +26,10 @@ struct world {
 	uint32_t last_id; /* that the agent was asked under */
 };
 
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static void require(bool is_true)
+/* A byte. */
+static uint8_t next(struct input *in)
 {
-	if (!is_true)
-		abort();
-}
-
-static uint8_t take(struct input *in)
-{
-	if (in->left == 0)
-		return 0;
-	in->left--;
-	return *in->data++;
+	return (uint8_t)take(in, 1);
 }
 
 /* ---- the machine ---- */
@@ -119,22 +103,22 @@ static void hear(struct world *w)
 /* Items that frames have, with any values. */
 static void add_items(struct buf *b, struct input *in)
 {
-	for (unsigned n = take(in) % 4; n > 0; n--) {
+	for (unsigned n = next(in) % 4; n > 0; n--) {
 		uint8_t bytes[MOST_FRAME] = { 0 };
-		unsigned tag = take(in), size = take(in) % (MOST_FRAME + 1);
+		unsigned tag = next(in), size = next(in) % (MOST_FRAME + 1);
 
 		switch (tag % 4) {
 		case 0:
-			wire_add_u32(b, tag / 4, take(in));
+			wire_add_u32(b, tag / 4, next(in));
 			break;
 		case 1:
-			wire_add_error(b, &(struct error){ .code = take(in),
-							   .used = take(in),
+			wire_add_error(b, &(struct error){ .code = next(in),
+							   .used = next(in),
 							   .text = "a\x1b[0m\xff" });
 			break;
 		case 2:
 			for (unsigned i = 0; i < size; i++)
-				bytes[i] = take(in);
+				bytes[i] = next(in);
 			wire_add(b, tag / 4, bytes, size);
 			break;
 		case 3:
@@ -150,10 +134,10 @@ static void say(struct world *w, struct input *in)
 	static const uint32_t types[] = { WIRE_HELLO, WIRE_REPLY,  WIRE_REPLY, WIRE_EXITED,
 					  WIRE_OOM,   WIRE_CREATE, 0 };
 	struct buf b = BUF_INIT;
-	unsigned what = take(in);
+	unsigned what = next(in);
 	uint32_t type = types[what % 7];
 	size_t at = wire_begin(&b, type,
-			       what & 0x80	    ? take(in)
+			       what & 0x80	    ? next(in)
 			       : type == WIRE_REPLY ? w->last_id
 						    : 0);
 
@@ -176,7 +160,7 @@ static void say_what_is_right(struct world *w, struct input *in)
 	if (is_hello)
 		wire_add_u32(&b, WIRE_T_VERSION, WIRE_VERSION);
 	else
-		wire_add_u32(&b, WIRE_T_PROCESS, take(in));
+		wire_add_u32(&b, WIRE_T_PROCESS, next(in));
 	wire_end(&b, at);
 	if (send(w->agent, b.data, b.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		w->last_id = 0;
@@ -188,12 +172,12 @@ static void say_what_is_right(struct world *w, struct input *in)
 static void ask(struct world *w, struct input *in)
 {
 	struct buf b = BUF_INIT;
-	unsigned what = take(in);
+	unsigned what = next(in);
 	char control[CMSG_SPACE(3 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
 	int pipes[2], fds[3], n_fds = (int)(what >> 6);
 	size_t at = wire_begin(&b, what % 2 ? WIRE_EXEC : WIRE_START + what % 12, what);
 
-	wire_add(&b, WIRE_T_STDIO, (uint32_t[]){ take(in) % 5, take(in) % 5, take(in) % 5, 0 }, 16);
+	wire_add(&b, WIRE_T_STDIO, (uint32_t[]){ next(in) % 5, next(in) % 5, next(in) % 5, 0 }, 16);
 	add_items(&b, in);
 	wire_end(&b, at);
 
@@ -239,7 +223,7 @@ static int connect_to(int listener)
 
 static void step(struct world *w, struct input *in)
 {
-	uint8_t what = take(in);
+	uint8_t what = next(in);
 	unsigned port = CORE_FIRST_PORT + (what >> 3) % (VIRTIO_CONSOLE_PORTS - CORE_FIRST_PORT);
 
 	switch (what % 8) {

@@ -3,13 +3,9 @@
  * Any bytes as config.json, as an exec file, an update file and an image's config: taken, or
  * refused with a sentence; never a crash, a hang or a read beyond the input.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "spec/image.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 /* A refusal names its cause in one line; a success leaves the error alone. */
 static void check(int r, const struct error *err)

@@ -10,30 +10,11 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/vm/virtio/driver.h"
 #include "vm/fs/fs.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t take(struct input *in, size_t n)
-{
-	uint64_t v = 0;
-
-	if (n > in->left)
-		n = in->left;
-	memcpy(&v, in->data, n);
-	in->data += n;
-	in->left -= n;
-	return v;
-}
 
 /* An address of a ring, of data, of the end of memory, or any. */
 static uint64_t take_address(struct input *in)

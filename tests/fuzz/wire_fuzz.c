@@ -4,20 +4,11 @@
  * that a terminal can take.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "vm/wire/wire.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { MOST = 4096 };
-
-static void require(bool is_true)
-{
-	if (!is_true)
-		abort();
-}
 
 static void look(const void *payload, size_t n)
 {
