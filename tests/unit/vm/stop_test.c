@@ -51,14 +51,23 @@ static void mount_host(pthread_t *ret_thread)
 }
 
 /* A machine that is a file system and its thread. */
-static void make_machine(struct vm *vm, struct driver *d, struct vm_fs **fs)
+struct machine {
+	struct vm vm;
+	struct driver d;
+	struct vm_fs *fs;
+	pthread_t host;
+};
+
+static void make_devices(struct machine *m)
 {
 	struct vm_fs_options o = { .cache = VM_FS_UNCACHED };
+	struct vm *vm = &m->vm;
+	struct driver *d = &m->d;
 	struct slot *s = &vm->slots[0];
 
 	o.root_fd = open(host.m.mnt, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	o.proc_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cr_assert_eq(vm_fs_new(&o, fs, NULL), 0);
+	cr_assert_eq(vm_fs_new(&o, &m->fs, NULL), 0);
 	close(o.root_fd);
 	close(o.proc_fd);
 	driver_begin(d);
@@ -69,7 +78,7 @@ static void make_machine(struct vm *vm, struct driver *d, struct vm_fs **fs)
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sem_init(&s->entered, 0, 0);
 	cr_assert_eq(virtio_loop_new(&s->loop, NULL), 0);
-	cr_assert_eq(virtio_fs_new("root", *fs, &s->device, NULL), 0);
+	cr_assert_eq(virtio_fs_new("root", m->fs, &s->device, NULL), 0);
 	cr_assert_eq(virtio_connect(s->device, &d->ram, d->kick, d->irq, s->loop, NULL), 0);
 	d->device = s->device;
 }
@@ -102,6 +111,25 @@ static void ask_init(struct driver *d)
 	cr_assert(is_answered(d, 1));
 }
 
+static void machine_begin(struct machine *m, bool has_jail)
+{
+	mount_host(&m->host);
+	make_devices(m);
+	m->vm.config.has_jail = has_jail;
+	cr_assert_eq(devices_start(&m->vm, NULL), 0);
+	ask_init(&m->d);
+}
+
+static void machine_end(struct machine *m)
+{
+	virtio_loop_free(m->vm.slots[0].loop);
+	driver_end(&m->d);
+	vm_fs_free(m->fs);
+	umount2(host.m.mnt, MNT_DETACH);
+	pthread_join(m->host, NULL);
+	mounted_stop(&host.m);
+}
+
 static double now(void)
 {
 	struct timespec t;
@@ -117,41 +145,30 @@ Test(vm_stop, a_thread_that_waits_for_the_host_is_left_behind_in_bounded_time, .
 		struct fuse_getattr_in in;
 	} getattr = { { .len = sizeof(getattr), .opcode = FUSE_GETATTR, .unique = 2, .nodeid = FUSE_ROOT_ID },
 		      { .getattr_flags = 0 } };
-	static struct vm vm;
-	struct driver d;
-	struct vm_fs *fs;
-	pthread_t thread;
+	static struct machine m;
 
 	if (mounted_missing())
 		cr_skip_test("%s", mounted_missing());
-	mount_host(&thread);
-	make_machine(&vm, &d, &fs);
-	cr_assert_eq(devices_start(&vm, NULL), 0);
-	ask_init(&d);
+	machine_begin(&m, false);
 	atomic_store(&host.is_silent, true);
-	ask(&d, &getattr, sizeof(getattr));
+	ask(&m.d, &getattr, sizeof(getattr));
 	usleep(100000);
 
 	double began = now();
 
-	devices_stop(&vm);
-	vm_join(&vm);
-	cr_assert_eq(vm.stuck_threads, 1);
+	devices_stop(&m.vm);
+	vm_join(&m.vm);
+	cr_assert_eq(m.vm.stuck_threads, 1);
 	cr_assert_geq(now() - began, VM_STOP_MS / 1000.0 - 0.01);
 	cr_assert_lt(now() - began, VM_STOP_MS / 1000.0 + 5);
 
 	/* An answer at last, be it an error, and it goes at once. */
 	umount2(host.m.mnt, MNT_FORCE);
 	began = now();
-	vm_join(&vm);
-	cr_assert_eq(vm.stuck_threads, 0);
+	vm_join(&m.vm);
+	cr_assert_eq(m.vm.stuck_threads, 0);
 	cr_assert_lt(now() - began, 1);
-	virtio_loop_free(vm.slots[0].loop);
-	driver_end(&d);
-	vm_fs_free(fs);
-	umount2(host.m.mnt, MNT_DETACH);
-	pthread_join(thread, NULL);
-	mounted_stop(&host.m);
+	machine_end(&m);
 }
 
 /* Facts of the one thread of ours that has a filter. */
@@ -181,32 +198,20 @@ static unsigned read_filtered(unsigned long long *ret_permitted, unsigned long l
 Test(vm_stop, the_thread_of_a_file_system_keeps_what_makes_files_anothers_and_ends_at_once, .timeout = 60)
 {
 	unsigned long long permitted = 0, effective = 0;
-	static struct vm vm;
-	struct driver d;
-	struct vm_fs *fs;
-	pthread_t thread;
+	static struct machine m;
 
 	if (mounted_missing())
 		cr_skip_test("%s", mounted_missing());
-	mount_host(&thread);
-	make_machine(&vm, &d, &fs);
-	vm.config.has_jail = true;
-	cr_assert_eq(devices_start(&vm, NULL), 0);
-	ask_init(&d);
+	machine_begin(&m, true);
 	cr_assert_eq(read_filtered(&permitted, &effective), 1);
 	cr_assert_eq(permitted, VM_FS_CAPS);
 	cr_assert_eq(effective, VM_FS_CAPS);
 
 	double began = now();
 
-	devices_stop(&vm);
-	vm_join(&vm);
-	cr_assert_eq(vm.stuck_threads, 0);
+	devices_stop(&m.vm);
+	vm_join(&m.vm);
+	cr_assert_eq(m.vm.stuck_threads, 0);
 	cr_assert_lt(now() - began, 1);
-	virtio_loop_free(vm.slots[0].loop);
-	driver_end(&d);
-	vm_fs_free(fs);
-	umount2(host.m.mnt, MNT_DETACH);
-	pthread_join(thread, NULL);
-	mounted_stop(&host.m);
+	machine_end(&m);
 }
