@@ -233,7 +233,7 @@ int build_plan(struct build *b, struct error *err)
 			     build_has_hooks(b, SPEC_HOOK_POSTSTART) || build_has_hooks(b, SPEC_HOOK_POSTSTOP),
 		.keyring = b->opt->no_new_keyring ? NULL : keyring_name(b),
 		.is_vm = b->vm,
-		.may_be_traced = !b->vm && guard_may_be_traced(b->spec),
+		.may_be_traced = !b->vm && launch_may_be_traced(b->spec),
 		.has_exec_config = b->spec->linux_.seccomp || b->spec->linux_.memory_policy ||
 				   b->spec->linux_.has_personality || b->spec->linux_.uid_maps.n,
 		.annotations = b->spec->annotations,

@@ -154,7 +154,7 @@ static int prepare(struct exec *x, struct error *err)
 	if (r == 0)
 		r = plan(x, err);
 	if (r == 0)
-		x->clone_late = x->state.may_be_traced && guard_can_clone_late(&x->plan);
+		x->clone_late = x->state.may_be_traced && launch_can_clone_late(&x->plan);
 	return r;
 }
 

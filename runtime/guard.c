@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -14,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/launch/launch.h"
 #include "runtime/launch/stub/stub.h"
 #include "spec/base/auto.h"
 
@@ -28,30 +28,6 @@
 #define COPY_NAME STUB_NAME "-runtime"
 
 extern char **environ;
-
-bool guard_may_be_traced(const struct spec *spec)
-{
-	const struct spec_namespace *ns = spec->linux_.ns;
-	const struct spec_capabilities *caps = spec->process.capabilities;
-	uint64_t any = 0;
-
-	/* In the host's pid namespace there is no moment before which it could not be seen. */
-	if (ns[SPEC_NS_USER].listed || !ns[SPEC_NS_PID].listed)
-		return false;
-	if (ns[SPEC_NS_PID].path || !caps) /* what the others there hold is not known */
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(caps->set); i++)
-		any |= caps->set[i];
-	return any & 1ULL << CAP_SYS_PTRACE;
-}
-
-bool guard_can_clone_late(const struct proc_plan *plan)
-{
-	const struct spec_process *spec = plan->spec;
-	bool early_filter = plan->seccomp.insns && !plan->has_caps && !spec->no_new_privileges;
-
-	return !early_filter && !spec->scheduler && !spec->apparmor_profile && !spec->selinux_label;
-}
 
 static int copy_program(int from, int to, struct error *err)
 {
@@ -122,7 +98,7 @@ int guard_seal_self(const struct rt_context *ctx, uint32_t preserve_fds, struct 
 int guard_if_shared(const struct rt_context *ctx, const struct spec *spec, uint32_t preserve_fds,
 		    struct error *err)
 {
-	if (!spec->linux_.ns[SPEC_NS_PID].path || !guard_may_be_traced(spec))
+	if (!spec->linux_.ns[SPEC_NS_PID].path || !launch_may_be_traced(spec))
 		return 0;
 	return guard_seal_self(ctx, preserve_fds, err);
 }

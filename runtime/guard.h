@@ -18,23 +18,12 @@
  * All other containers pay nothing for this.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 #include "spec/base/error.h"
 #include "spec/spec.h"
-
-/* May somebody in the pid namespace of this container trace a process of the host's user namespace? */
-bool guard_may_be_traced(const struct spec *spec);
-
-/*
- * Can the process be cloned when its credentials are final already? Not under a filter, which
- * might forbid it; not with a scheduler that the child does not inherit; not when the
- * stub needs a procfs for a label: mounted from outside it would be the host's.
- */
-bool guard_can_clone_late(const struct proc_plan *plan);
 
 /*
  * Executes this command anew from a sealed copy of this program, with descriptors

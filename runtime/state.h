@@ -68,7 +68,7 @@ struct rt_state {
 	bool reset_signals;       /* start has to tell the stub so (launch.h) */
 	bool has_exec_config;     /* config.json has linux members that also hold for exec */
 	bool is_vm;
-	bool may_be_traced;       /* guard_may_be_traced() */
+	bool may_be_traced;       /* launch_may_be_traced() */
 	const struct spec_key_value *annotations;
 	size_t n_annotations;
 	struct rt_sandbox *sandbox; /* NULL: nothing of an image store */

@@ -118,3 +118,15 @@ struct launch_program {
 int launch_set_terminal(struct launch *l, struct launch_program *p, int master, int peer, struct error *err);
 
 _Noreturn void launch_become(struct launch *l, const struct launch_program *p);
+
+/* ---- who enters a container that may trace (runtime/guard.h) ---- */
+
+/* May somebody in the pid namespace of this container trace a process of the user namespace that it was made in? */
+bool launch_may_be_traced(const struct spec *spec);
+
+/*
+ * Can the process be cloned when its credentials are final already? Not under a filter, which
+ * might forbid it; not with a scheduler that the child does not inherit; not when the
+ * stub needs a procfs for a label: mounted from outside it would be the host's.
+ */
+bool launch_can_clone_late(const struct proc_plan *plan);

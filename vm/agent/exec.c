@@ -26,6 +26,7 @@ struct exec {
 	struct proc_plan plan;
 	char **extra_env;
 	struct launch launch;
+	bool clone_late, cloned_late; /* into the pid namespace (launch.h); done */
 };
 
 static int plan(struct exec *x, const void *payload, size_t n, struct error *err)
@@ -58,7 +59,9 @@ static int plan(struct exec *x, const void *payload, size_t n, struct error *err
 		.log = &x->a->log,
 	};
 
-	return proc_plan_make(x->process, &opt, x->arena, &x->plan, err);
+	r = proc_plan_make(x->process, &opt, x->arena, &x->plan, err);
+	x->clone_late = r == 0 && launch_may_be_traced(c->spec) && launch_can_clone_late(&x->plan);
+	return r;
 }
 
 static int open_terminal(struct exec *x, struct launch_program *p, struct error *err)
@@ -77,6 +80,8 @@ static int enter(struct exec *x, struct launch_program *p, struct error *err)
 	struct container *c = &x->a->container;
 	int r = setsid() < 0 ? error_set(err, errno, "make a session of its own") : 0;
 
+	if (r == 0 && x->clone_late)
+		r = ns_exec_parent(c->launch.pidfd, c->kinds, err);
 	if (r == 0)
 		r = ns_exec_child(c->launch.pidfd, c->kinds, err);
 	if (r < 0)
@@ -97,6 +102,7 @@ static void child(struct launch *l, void *data)
 		.procfs_fd = -1,
 		.stdio = { process->child_fds[0], process->child_fds[1], process->child_fds[2] },
 		.facts = &agent_stdio,
+		.clone_late = x->clone_late,
 	};
 
 	if (enter(x, &program, &err) < 0)
@@ -104,20 +110,34 @@ static void child(struct launch *l, void *data)
 	launch_become(l, &program);
 }
 
+static int on_stage(struct exec *x, struct stage_msg *msg, struct error *err)
+{
+	auto_close int fd = TAKE_FD(msg->fd);
+
+	if (msg->stage == STAGE_CONSOLE && fd >= 0)
+		return stage_send(x->sock, STAGE_CONSOLE, 0, fd, err);
+	if (msg->stage == STAGE_PID && x->clone_late && !x->cloned_late) {
+		int r = launch_take_over(&x->launch, msg->value, err);
+
+		x->cloned_late = r == 0;
+		return r < 0 ? r : stage_send(x->launch.sync[0], STAGE_GO, 0, -1, err);
+	}
+	return error_set(err, EPROTO, "read a stage message");
+}
+
 static int supervise(struct exec *x, struct error *err)
 {
 	for (;;) {
 		struct stage_msg msg;
-		int r = stage_recv(x->launch.sync[0], STAGE_TIMEOUT_MS, "entering the container", &msg, err);
+		int r = 0;
 
+		if (x->clone_late && !x->cloned_late)
+			r = launch_wait_for_word(&x->launch, STAGE_TIMEOUT_MS, err);
+		if (r == 0)
+			r = stage_recv(x->launch.sync[0], STAGE_TIMEOUT_MS, "entering the container", &msg, err);
 		if (r < 0 || msg.stage == STAGE_EOF)
 			return r;
-
-		auto_close int fd = TAKE_FD(msg.fd);
-
-		if (msg.stage != STAGE_CONSOLE || fd < 0)
-			return error_set(err, EPROTO, "read a stage message");
-		r = stage_send(x->sock, STAGE_CONSOLE, 0, fd, err);
+		r = on_stage(x, &msg, err);
 		if (r < 0)
 			return r;
 	}
@@ -174,7 +194,7 @@ static int launch_it(struct exec *x, uint32_t *ret_pid, struct error *err)
 {
 	struct container *c = &x->a->container;
 	struct launch *l = &x->launch;
-	int r = ns_exec_parent(c->launch.pidfd, c->kinds, err);
+	int r = x->clone_late ? 0 : ns_exec_parent(c->launch.pidfd, c->kinds, err);
 
 	if (r == 0)
 		r = launch_prepare(l, err);
