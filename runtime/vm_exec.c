@@ -18,6 +18,7 @@
 #include "runtime/vm_ask.h"
 #include "runtime/vm_process.h"
 #include "spec/base/auto.h"
+#include "vm/vm.h"
 
 #define EXEC_TIMEOUT_MS 60000
 #define NOBODY 65534
@@ -41,7 +42,10 @@ static int take_signals(struct proxy *x, struct error *err)
 	return x->signal_fd < 0 ? error_set(err, errno, "make a signal descriptor") : 0;
 }
 
-/* Nobody's process, with nothing open but what it passes on. It cannot be traced by another nobody. */
+/*
+ * Nobody's process, with nothing open but what it passes on, and no system call but those for that (vm/jail.h). It cannot be
+ * traced by another nobody.
+ */
 static int drop_rights(struct error *err)
 {
 	static const char name[] = "/bulkhead-exec";
@@ -108,6 +112,8 @@ static int prepare(struct proxy *x, struct error *err)
 		r = drop_rights(err);
 	if (r == 0)
 		r = vm_client_begin(&x->client, x->p->socket_fd, WALL_ASK_MS, err);
+	if (r == 0)
+		r = vm_jail_proxy(err);
 	return r;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "spec/base/auto.h"
+#include "vm/vm.h"
 
 #ifndef SYS_statx
 #error "a system call table without statx is too old"
@@ -43,6 +44,10 @@ static const int fs[] = {
 	SYS_readlinkat, SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat2,
 	SYS_fchownat, SYS_fchmodat, SYS_utimensat, SYS_getxattr, SYS_setxattr, SYS_listxattr,
 	SYS_removexattr, SYS_setresuid, SYS_setresgid, SYS_capset, SYS_umask,
+};
+
+static const int proxy[] = {
+	SYS_poll, SYS_sendmsg, SYS_sendto, SYS_recvfrom, SYS_recvmsg, SYS_close, SYS_close_range,
 };
 
 struct program {
@@ -94,13 +99,19 @@ static void allow_ioctls(struct program *p, enum jail_kind kind)
 
 	if (kind == JAIL_VCPU)
 		allow_ioctl(p, vcpu, ARRAY_SIZE(vcpu));
-	else if (kind == JAIL_LOOP)
+	else if (kind == JAIL_LOOP || kind == JAIL_PROXY)
 		allow_ioctl(p, terminal, ARRAY_SIZE(terminal));
 }
 
-/* Memory for malloc(): not executable, and no file's. In glibc the heap of a thread grows by mprotect(). */
+/*
+ * Memory for malloc(): not executable, and no file's. In glibc the heap of a thread grows by mprotect(); a large buffer
+ * grows by mremap() in either libc.
+ */
 static void allow_memory(struct program *p)
 {
+	static const int grow[] = { SYS_mremap };
+
+	allow(p, grow, ARRAY_SIZE(grow));
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4));
 	load(p, offsetof(struct seccomp_data, args[2]));
 	add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0));
@@ -127,6 +138,8 @@ static void write_program(struct program *p, enum jail_kind kind, const int *mor
 		allow(p, loop, ARRAY_SIZE(loop));
 	else if (kind == JAIL_FS)
 		allow(p, fs, ARRAY_SIZE(fs));
+	else if (kind == JAIL_PROXY)
+		allow(p, proxy, ARRAY_SIZE(proxy));
 	allow(p, more, n_more);
 	if (kind != JAIL_VCPU)
 		allow_memory(p);
@@ -165,4 +178,9 @@ int jail_enter(enum jail_kind kind, const int *more, size_t n_more, struct error
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
 		return error_set(err, errno, "install a filter of system calls");
 	return 0;
+}
+
+int vm_jail_proxy(struct error *err)
+{
+	return jail_enter(JAIL_PROXY, NULL, 0, err);
 }

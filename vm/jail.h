@@ -22,6 +22,7 @@ enum jail_kind {
 	JAIL_VCPU, /* KVM_RUN, eventfds, locks */
 	JAIL_LOOP, /* devices: descriptors that are open, epoll, entropy, the size of a terminal */
 	JAIL_FS,   /* what vm/fs/fs.h lists, and a loop */
+	JAIL_PROXY, /* no thread of the machine, but who stands for a process of its guest's: a socket and signals, both open */
 };
 
 /*

@@ -139,3 +139,9 @@ extern const size_t vm_modules_n;
  * lacks. 0, or -ENOTSUP with what is missing. Nothing bounds the time of a KVM that hangs: call it in a child.
  */
 int vm_probe(int kvm_fd, struct error *err);
+
+/*
+ * The filter of a process that is no part of a machine but stands for a process in its guest: a socket and signals, both
+ * open, and nothing else. Sets no_new_privs; there is no way back.
+ */
+int vm_jail_proxy(struct error *err);

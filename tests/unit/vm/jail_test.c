@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -95,6 +97,39 @@ static long maps_code(void)
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
 }
 
+/* What is large has a mapping of its own, which moves. */
+static long grows_much(void)
+{
+	char *volatile p = NULL;
+
+	for (size_t n = 1 << 16; n <= 1 << 22; n *= 2) {
+		p = realloc(p, n);
+		p[n - 1] = 1;
+	}
+	free(p);
+	return 0;
+}
+
+static long takes_signals(void)
+{
+	return ppoll(NULL, 0, &(struct timespec){ 0 }, NULL);
+}
+
+static long polls(void)
+{
+	return syscall(SYS_poll, NULL, 0, 0);
+}
+
+static long closes(void)
+{
+	return syscall(SYS_close_range, 100U, 200U, 0U);
+}
+
+static long signals(void)
+{
+	return kill(getpid(), 0);
+}
+
 /* As a thread's heap grows in glibc. */
 static long grows(void)
 {
@@ -122,7 +157,7 @@ static long x32(void)
 
 Test(jail, every_thread_may_write_to_what_is_open)
 {
-	for (int kind = JAIL_VCPU; kind <= JAIL_FS; kind++)
+	for (int kind = JAIL_VCPU; kind <= JAIL_PROXY; kind++)
 		cr_assert_eq(dies_of((enum jail_kind)kind, writes, NULL, 0), 0, "kind %d", kind);
 }
 
@@ -130,7 +165,7 @@ Test(jail, no_thread_may_execute_or_make_a_socket_or_use_another_door)
 {
 	long (*const forbidden[])(void) = { execs, sockets, maps_code, makes_code, compat, x32, nothing };
 
-	for (int kind = JAIL_VCPU; kind <= JAIL_FS; kind++)
+	for (int kind = JAIL_VCPU; kind <= JAIL_PROXY; kind++)
 		for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
 			cr_assert_eq(dies_of((enum jail_kind)kind, forbidden[i], NULL, 0), SIGSYS,
 				     "kind %d, call %zu", kind, i);
@@ -173,6 +208,24 @@ static void read_sets(unsigned long long sets[5])
 }
 
 enum { INHERITABLE, PERMITTED, EFFECTIVE, BOUNDING, AMBIENT };
+
+Test(jail, a_buffer_may_become_large)
+{
+	cr_assert_eq(dies_of(JAIL_LOOP, grows_much, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_FS, grows_much, NULL, 0), 0);
+	cr_assert_eq(dies_of(JAIL_PROXY, grows_much, NULL, 0), 0);
+}
+
+Test(jail, who_stands_for_a_process_passes_on_and_nothing_else)
+{
+	long (*const allowed[])(void) = { polls, closes, asks_size, maps };
+	long (*const forbidden[])(void) = { opens, signals, takes_signals, pushes_input, runs_kvm };
+
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		cr_assert_eq(dies_of(JAIL_PROXY, allowed[i], NULL, 0), 0, "call %zu", i);
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
+		cr_assert_eq(dies_of(JAIL_PROXY, forbidden[i], NULL, 0), SIGSYS, "call %zu", i);
+}
 
 Test(jail, capabilities_are_given_up_but_those_to_keep)
 {
