@@ -129,16 +129,33 @@ static bool is_released(const struct proxy *x)
 	return n == 1 && (go == STUB_GO || go == STUB_GO_RESET);
 }
 
+/* A shell's arguments are bytes; those of a JSON document would not all be what they were. */
+static void add_bytes(const struct spec_process *p, struct buf *out)
+{
+	for (size_t i = 0; i < p->args.n; i++)
+		wire_add_text(out, WIRE_T_ARG, p->args.v[i]);
+	for (size_t i = 0; i < p->env.n; i++)
+		wire_add_text(out, WIRE_T_VARIABLE, p->env.v[i]);
+	wire_add_text(out, WIRE_T_CWD, p->cwd);
+}
+
 static void describe(const struct proxy *x, struct buf *out)
 {
+	static char word[] = "-";
+	static char *one[] = { word, NULL };
+	struct spec_process rest = *x->p->process;
 	auto_buf struct buf json = BUF_INIT;
 	struct json_w w = { .out = &json };
 	/* Which of the descriptors is which stream; a terminal is one for all. */
 	uint32_t streams[4] = { 1, 2, 3, 0 }, terminal[4] = { 1, 0, 0, 1 };
 	bool has_terminal = x->terminal >= 0;
 
-	spec_write_process(&w, NULL, x->p->process);
+	rest.args = (struct spec_strings){ .v = one, .n = 1 };
+	rest.env = (struct spec_strings){ .v = one + 1, .n = 0 };
+	rest.cwd = "/";
+	spec_write_process(&w, NULL, &rest);
 	wire_add(out, WIRE_T_PROCESS_JSON, json.data, json.len);
+	add_bytes(x->p->process, out);
 	wire_add(out, WIRE_T_STDIO, has_terminal ? terminal : streams, sizeof(streams));
 	wall_add_filter(x->p->filter, out);
 }

@@ -226,21 +226,38 @@ int agent_read_filter(const void *payload, size_t n, struct arena *a, struct pro
 	return 0;
 }
 
-char **agent_read_env(const void *payload, size_t n, struct arena *a)
+/* Every item of a tag, as text. */
+static struct spec_strings read_all(const void *payload, size_t n, enum wire_tag tag, struct arena *a)
 {
 	struct wire_reader r = { .at = payload, .left = n };
+	struct spec_strings ret = { .n = 0 };
 	struct wire_item item;
-	size_t count = 0;
 
 	while (wire_next(&r, &item) > 0)
-		count += item.tag == WIRE_T_ENV;
-
-	char **v = ARENA_NEW_N(a, char *, count + 1);
-
-	count = 0;
+		ret.n += item.tag == tag;
+	ret.v = ARENA_NEW_N(a, char *, ret.n + 1);
+	ret.n = 0;
 	r = (struct wire_reader){ .at = payload, .left = n };
 	while (wire_next(&r, &item) > 0)
-		if (item.tag == WIRE_T_ENV)
-			v[count++] = arena_strndup(a, item.bytes, item.n);
-	return v;
+		if (item.tag == tag)
+			ret.v[ret.n++] = arena_strndup(a, item.bytes, item.n);
+	return ret;
+}
+
+char **agent_read_env(const void *payload, size_t n, struct arena *a)
+{
+	return read_all(payload, n, WIRE_T_ENV, a).v;
+}
+
+void agent_read_bytes(const void *payload, size_t n, struct arena *a, struct spec_process *process)
+{
+	struct spec_strings args = read_all(payload, n, WIRE_T_ARG, a);
+	struct spec_strings cwd = read_all(payload, n, WIRE_T_CWD, a);
+
+	/* Arguments there always are: with them all comes in bytes. */
+	if (!args.n || !cwd.n)
+		return;
+	process->args = args;
+	process->env = read_all(payload, n, WIRE_T_VARIABLE, a);
+	process->cwd = cwd.v[0];
 }

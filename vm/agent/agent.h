@@ -216,6 +216,8 @@ int agent_read_mount(const struct wire_item *item, size_t i, struct arena *a, st
 int agent_read_filter(const void *payload, size_t n, struct arena *a, struct proc_seccomp *ret);
 /* Every WIRE_T_ENV, NULL-terminated. */
 char **agent_read_env(const void *payload, size_t n, struct arena *a);
+/* What of a process object came in bytes of its own: WIRE_T_ARG, WIRE_T_VARIABLE, WIRE_T_CWD. */
+void agent_read_bytes(const void *payload, size_t n, struct arena *a, struct spec_process *process);
 
 /* create.c, init.c */
 int container_create(struct agent *a, const void *payload, size_t n, struct error *err);

@@ -42,6 +42,7 @@ static int plan(struct exec *x, const void *payload, size_t n, struct error *err
 			       &x->process, err);
 	if (r < 0)
 		return r;
+	agent_read_bytes(payload, n, x->arena, x->process);
 	agent_adapt_process(x->process);
 	/* So that it may open /dev/stdout again; from inside a user namespace nobody could give it that. */
 	for (int i = 0; i < PROCESS_STREAMS; i++)

@@ -33,7 +33,7 @@
 #include "spec/base/buf.h"
 #include "spec/base/error.h"
 
-enum { WIRE_VERSION = 1 };
+enum { WIRE_VERSION = 2 };
 
 enum {
 	WIRE_MAX_REQUEST = 8 << 20, /* of a payload to the guest: a config and its filter */
@@ -65,7 +65,7 @@ enum wire_type {
 
 	/* command → VMM → agent */
 	WIRE_START = 32, /* replied to when the program runs: startContainer hooks first, then its execve() */
-	WIRE_EXEC,       /* PROCESS_JSON, FILTER, STDIO; descriptors beside it. REPLY: PROCESS, GUEST_PID, when the program runs */
+	WIRE_EXEC,       /* PROCESS_JSON, ARG, VARIABLE, CWD, FILTER, STDIO; descriptors beside it. REPLY: PROCESS, GUEST_PID, when the program runs */
 	WIRE_SIGNAL,     /* PROCESS, SIGNAL; ALL: every process of the container */
 	WIRE_RESIZE,     /* PROCESS, ROWS, COLUMNS */
 	WIRE_PS,         /* REPLY: a PS item for each process */
@@ -108,6 +108,9 @@ enum wire_tag {
 	WIRE_T_MEMORY,       /* u64: bytes of the guest's memory */
 	WIRE_T_PORT,         /* u32 */
 	WIRE_T_DEBUG,        /* empty: the agent tells on its console what it does */
+	WIRE_T_ARG,          /* text, maybe no UTF-8, which JSON cannot hold: one of a process's args, in their order, in place of PROCESS_JSON's */
+	WIRE_T_VARIABLE,     /* likewise: one of its env */
+	WIRE_T_CWD,          /* likewise */
 };
 
 /* All numbers in the container's own view: its pid namespace and its user ids. Times in milliseconds. */

@@ -206,3 +206,25 @@ Test(items, the_environment_is_all_of_its_items)
 	cr_assert(eq(str, env[1], "B=2"));
 	cr_assert(env[2] == NULL);
 }
+
+Test(items, arguments_are_bytes)
+{
+	auto_buf struct buf b = BUF_INIT;
+	char word[] = "-", *words[] = { word, NULL };
+	struct spec_process p = { .args = { .v = words, .n = 1 }, .cwd = "/" };
+
+	agent_read_bytes(b.data, b.len, &arena, &p);
+	cr_assert(p.args.v == words, "a request without them leaves what the object says");
+	wire_add_text(&b, WIRE_T_ARG, "/bin/\xff");
+	wire_add_text(&b, WIRE_T_ARG, "");
+	wire_add_text(&b, WIRE_T_VARIABLE, "\xc3=\x80");
+	wire_add_text(&b, WIRE_T_CWD, "/\xe9t\xe9");
+	agent_read_bytes(b.data, b.len, &arena, &p);
+	cr_assert(eq(sz, p.args.n, 2));
+	cr_assert(eq(str, p.args.v[0], "/bin/\xff"));
+	cr_assert(eq(str, p.args.v[1], ""));
+	cr_assert(p.args.v[2] == NULL);
+	cr_assert(eq(sz, p.env.n, 1));
+	cr_assert(eq(str, p.env.v[0], "\xc3=\x80"));
+	cr_assert(eq(str, (char *)p.cwd, "/\xe9t\xe9"));
+}
