@@ -355,34 +355,58 @@ def shares(kind):
     return lambda b: b.without_namespace(kind)
 
 
+def on(member, **value):
+    return lambda b: b.linux.update({member: value})
+
+
+# What is wished, the word for it in `features`, the sentence, and the place in the config.
 REFUSED = {
-    "pid namespace of another": (joins("pid"), "cannot join the pid namespace", "/linux/namespaces/"),
-    "ipc namespace of another": (joins("ipc"), "cannot join the ipc namespace", "/linux/namespaces/"),
-    "the host's pid namespace": (shares("pid"), "cannot share the host's pid namespace", "/linux/namespaces"),
-    "the host's network": (shares("network"), "cannot share the host's network namespace", "/linux/namespaces"),
+    "pid namespace of another": (joins("pid"), "joinedNamespaces", "cannot join the pid namespace", "/linux/namespaces/"),
+    "ipc namespace of another": (joins("ipc"), "joinedNamespaces", "cannot join the ipc namespace", "/linux/namespaces/"),
+    "uts namespace of another": (joins("uts"), "joinedNamespaces", "cannot join the uts namespace", "/linux/namespaces/"),
+    "user namespace of another": (joins("user"), "joinedNamespaces", "cannot join the user namespace", "/linux/namespaces/"),
+    "cgroup namespace of another": (joins("cgroup"), "joinedNamespaces", "cannot join the cgroup namespace", "/linux/namespaces/"),
+    "the host's pid namespace": (shares("pid"), "hostNamespaces", "cannot share the host's pid namespace", "/linux/namespaces"),
+    "the host's ipc namespace": (shares("ipc"), "hostNamespaces", "cannot share the host's ipc namespace", "/linux/namespaces"),
+    "the host's network": (shares("network"), "hostNamespaces", "cannot share the host's network namespace", "/linux/namespaces"),
     "a device of the host": (lambda b: b.linux.update(devices=[{"type": "b", "path": "/dev/vda", "major": 254, "minor": 0}]),
-                             "has no device b 254:0 of the host's", "/linux/devices/0"),
-    "a mount that is to show up": (lambda b: b.bind("/usr", "/mnt", "rshared"), "cannot show up on the host (rshared)", "/mounts/"),
-    "a root that is to show up": (lambda b: b.linux.update(rootfsPropagation="rshared"), "cannot show up on the host",
-                                  "/linux/rootfsPropagation"),
-    "a file system of the host": (lambda b: b.mount("/mnt", "ext4", "/dev/vda1"), 'cannot mount a "ext4" of the host\'s', "/mounts/"),
-    "a seccomp listener": (lambda b: b.linux.update(seccomp={
-        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/listener",
-        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}), "cannot ask a listener", "/linux/seccomp"),
-    "an AppArmor profile": (lambda b: b.process.update(apparmorProfile="docker-default"), "no AppArmor profiles", "/process/apparmorProfile"),
-    "an SELinux label": (lambda b: b.process.update(selinuxLabel="system_u:system_r:container_t:s0"), "no SELinux labels",
-                         "/process/selinuxLabel"),
+                             "hostDevices", "has no device b 254:0 of the host's", "/linux/devices/0"),
+    "a mount that is to show up": (lambda b: b.bind("/usr", "/mnt", "rshared"), "sharedPropagation",
+                                   "cannot show up on the host (rshared)", "/mounts/"),
+    "a root that is to show up": (lambda b: b.linux.update(rootfsPropagation="rshared"), "sharedPropagation",
+                                  "cannot show up on the host", "/linux/rootfsPropagation"),
+    "a file system of the host": (lambda b: b.mount("/mnt", "ext4", "/dev/vda1"), "hostFilesystems",
+                                  'cannot mount a "ext4" of the host\'s', "/mounts/"),
+    "an overlay": (lambda b: b.mount("/mnt", "overlay", "overlay", ["lowerdir=/usr:/etc"]), "hostFilesystems",
+                   'cannot mount a "overlay" of the host\'s', "/mounts/"),
+    "a seccomp listener": (on("seccomp", defaultAction="SCMP_ACT_ALLOW", listenerPath="/run/listener", syscalls=[
+        {"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]), "seccompNotify", "cannot ask a listener", "/linux/seccomp"),
+    "an AppArmor profile": (lambda b: b.process.update(apparmorProfile="docker-default"), "apparmorProfile", "no AppArmor profiles",
+                            "/process/apparmorProfile"),
+    "an SELinux label": (lambda b: b.process.update(selinuxLabel="system_u:system_r:container_t:s0"), "selinuxLabel",
+                         "no SELinux labels", "/process/selinuxLabel"),
+    "a label of mounts": (lambda b: b.linux.update(mountLabel="system_u:object_r:container_file_t:s0"), "mountLabel",
+                          "no SELinux labels", "/linux/mountLabel"),
+    "a network device": (on("netDevices", eth0={}), "netDevices", "cannot have a network device of the host's", "/linux/netDevices"),
+    "memory nodes": (on("memoryPolicy", mode="MPOL_BIND", nodes="0"), "memoryPolicy", "no memory nodes of the host's",
+                     "/linux/memoryPolicy"),
+    "CPUs for exec": (lambda b: b.process.update(execCPUAffinity={"initial": "0"}), "execCPUAffinity",
+                      "do not choose among the host's CPUs", "/process/execCPUAffinity"),
     "another hypervisor": (lambda b: b.config.update(vm={"hypervisor": {"path": "/usr/bin/qemu"}, "kernel": {"path": "/boot/k"}}),
-                           "hypervisor", "/vm/hypervisor"),
+                           "hypervisor", "hypervisor", "/vm/hypervisor"),
     "a disk image": (lambda b: b.config.update(vm={"image": {"path": "/disk", "format": "raw"}, "kernel": {"path": "/boot/k"}}),
-                     "disk image", "/vm/image"),
+                     "diskImage", "disk image", "/vm/image"),
+    "a device tree": (lambda b: b.config.update(vm={"hwConfig": {"deviceTree": "/dtb"}, "kernel": {"path": "/boot/k"}}),
+                      "deviceTree", "no device tree", "/vm/hwConfig/deviceTree"),
 }
+# What is no member of the config, or refused for either wall.
+REFUSED_ELSEWHERE = {"preserveFds", "noPivot", "notifySocket", "execCgroup", "intelRdt"}
 
 
 @envs("hybrid")
 @each(what=REFUSED)
 def test_what_a_machine_cannot_honour_is_refused_by_name(t, what):
-    change, sentence, pointer = what
+    change, _, sentence, pointer = what
     b = t.bundle()
     change(b)
     b.save()
@@ -393,9 +417,22 @@ def test_what_a_machine_cannot_honour_is_refused_by_name(t, what):
 
 
 @envs("hybrid")
-def test_descriptors_and_no_pivot_are_refused(t):
+def test_features_name_all_that_a_machine_refuses(t):
+    words = t.runtime("features").json["annotations"]["dev.bulkhead.isolation.vm.refuses"].split(",")
+    eq(words, sorted({what[1] for what in REFUSED.values()} | REFUSED_ELSEWHERE, key=str.lower))
+
+
+@envs("hybrid")
+def test_descriptors_no_pivot_and_the_socket_of_a_service_manager_are_refused(t):
     b = t.bundle()
     b.save()
+    env = dict(os.environ, NOTIFY_SOCKET="/run/notify")
+    t.runtime("create", "-b", b.path, t.name(), options=["--isolation=vm"], env=env).fails("NOTIFY_SOCKET is set", "hint", "Type=exec")
+    env = dict(os.environ, LISTEN_FDS="1")
+    with open("/dev/null", "rb") as f:
+        argv = " ".join(t.command("create", "-b", b.path, t.name(), options=["--isolation=vm"]))
+        t.call(["/bin/sh", "-c", f"export LISTEN_PID=$$; exec {argv} 3<&{f.fileno()}"], env=env, pass_fds=(f.fileno(),)).fails(
+            "cannot be given descriptors")
     t.runtime("create", "-b", b.path, "--no-pivot", t.name(), options=["--isolation=vm"]).fails("--no-pivot does not go with")
     with open("/dev/null", "rb") as f:
         os.dup2(f.fileno(), 3)
@@ -405,3 +442,31 @@ def test_descriptors_and_no_pivot_are_refused(t):
         finally:
             if f.fileno() != 3:
                 os.close(3)
+    eq(t.state_names(), [])
+
+
+@wall("vm")
+@deadline(60)
+def test_an_exec_is_refused_what_a_guest_cannot_have(t):
+    c = t.up(small(t))
+    c.exec("/bin/true", options=["--cgroup", "inner"]).fails("--cgroup", "the guest's own", code=255)
+    c.exec("/bin/true", options=["--preserve-fds", "1"], pass_fds=(3,), preexec=lambda: os.dup2(0, 3)).fails(
+        "cannot be given descriptors", code=255)
+    c.exec("/bin/true", options=["--apparmor", "some"]).fails("no AppArmor profiles", code=255)
+    c.exec("/bin/true").ok()
+
+
+@wall("vm")
+@deadline(60)
+def test_ps_shows_the_processes_inside_by_the_pids_that_they_have_there(t):
+    c = t.up(small(t).probe("tree", 2)).wait_out("ready", 20)
+    c.probe("sleep", 1000, options=["-d"]).ok()
+    pids = t.runtime("ps", "--format", "json", c.id).json
+    true(len(pids) == 4 and 1 in pids and c.pid not in pids, f"pids {pids}, the machine's is {c.pid}")
+    lines = t.runtime("ps", c.id).ok().out.splitlines()
+    has(lines[0], "PID", "CMD")
+    at = lines[0].split().index("PID")
+    eq(sorted(int(line.split()[at]) for line in lines[1:]), sorted(pids))
+    c.pause().ok()
+    t.runtime("ps", c.id).fails("a paused virtual machine cannot say")
+    c.resume().ok()
