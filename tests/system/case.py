@@ -267,10 +267,10 @@ class Case:
 
     # -- the runtime
 
-    def command(self, *argv, options=()):
+    def command(self, *argv, options=(), root=None):
         """The wall is chosen when a container is made; all other commands find it in the state."""
         wall = ["--isolation=vm"] if self.wall == "vm" and argv and argv[0] in ("create", "run", "do") else []
-        return [self.binary, "--root", self.root, *wall, *options, *(str(a) for a in argv)]
+        return [self.binary, "--root", root or self.root, *wall, *options, *(str(a) for a in argv)]
 
     def runtime(self, *argv, options=(), timeout=20, out=None, err=None, stdin=None, input=None, env=None,
                 cwd=None, pass_fds=(), preexec=None):

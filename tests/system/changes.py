@@ -55,8 +55,11 @@ def commit(t, c, *options, tag="new", layout="out"):
 
 
 def seen(c):
-    """What the container sees but for what is mounted in it."""
+    """What the container sees but for what is mounted in it. A machine has the guest's root below its own, once that has written."""
     root = f"/proc/{c.pid}/root"
+    if c.case.wall == "vm":
+        c.exec("sync").ok()
+        root += "/root"
     with open(f"/proc/{c.pid}/mountinfo", encoding="utf-8") as f:
         mounted = {root + line.split()[4] for line in f} - {f"{root}/"}
     found = tree(root, leave_out=mounted)

@@ -12,7 +12,7 @@ import time
 
 import host
 import linux
-from case import deadline, each, envs, eq, has, hasnt, true
+from case import deadline, each, envs, eq, has, hasnt, true, wall
 
 WALL = "both"
 
@@ -92,6 +92,7 @@ def test_a_kill_at_any_moment_of_create_leaves_nothing_after_delete(t):
         nothing_left(t, c, f"killed at {name} {count}")
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @each(follow={"the runtime": False, "any process of it": True})
 @envs("hybrid")
 @deadline(120)
@@ -145,6 +146,7 @@ def test_a_kill_at_any_moment_of_delete_is_finished_by_the_next_delete(t):
         nothing_left(t, c, f"killed at {name} {count}")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 @deadline(60)
 def test_a_kill_at_a_random_time_of_run_leaves_nothing_after_delete(t):
@@ -159,6 +161,7 @@ def test_a_kill_at_a_random_time_of_run_leaves_nothing_after_delete(t):
         nothing_left(t, c, "killed at a random time")
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 @deadline(60)
 def test_a_system_call_that_fails_anywhere_is_a_clean_error(t):
@@ -194,7 +197,7 @@ def test_a_full_disk_under_the_state_is_an_error_that_undoes_itself(t):
     for inodes in range(2, 12):
         linux.mount("tmpfs", root, "tmpfs", 0, f"mode=700,size=8k,nr_inodes={inodes}")
         name = t.name()
-        result = t.call([t.binary, "--root", root, "run", "-b", b.path, name])
+        result = t.call(t.command("run", "-b", b.path, name, root=root))
         outcomes.add(result.code)
         if result.code != 0:
             has(result.err, "no space left on device")
@@ -209,7 +212,7 @@ def test_a_full_disk_under_the_state_is_an_error_that_undoes_itself(t):
 def test_a_state_directory_that_others_may_write_is_refused(t):
     root = t.dir("open", 0o777)
     b = t.bundle().save()
-    t.call([t.binary, "--root", root, "run", "-b", b.path, t.name()]).fails(root)
+    t.call(t.command("run", "-b", b.path, t.name(), root=root)).fails(root)
     eq(os.listdir(root), [])
 
 
@@ -220,7 +223,7 @@ def test_a_read_only_state_directory_is_an_error_that_undoes_itself(t):
     linux.mount("tmpfs", root, "tmpfs", linux.MS_RDONLY, "mode=700")
     b = t.bundle().save()
     name = t.name()
-    t.call([t.binary, "--root", root, "run", "-b", b.path, name]).fails("read-only file system")
+    t.call(t.command("run", "-b", b.path, name, root=root)).fails("read-only file system")
     true(not os.path.exists(f"{t.cgroup_base}/{name}"), "the cgroup is left")
     linux.umount(root)
 
@@ -337,6 +340,7 @@ def test_an_environment_beyond_what_execve_takes_is_an_error(t):
     t.run(b).fails()
 
 
+@wall("both", quick=True)
 @each(text={"empty": "", "cut off": '{"ociVersion":"1.', "garbage": "\x00\xff\x00", "null": "null", "wrong types": '{"pid":"x","id":1}',
             "other id": '{"id":"../../etc"}', "huge pid": '{"pid":99999999999999999999}', "negative pid": '{"pid":-1,"initPid":-1}'})
 @envs("hybrid")

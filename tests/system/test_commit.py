@@ -8,7 +8,7 @@ import tarfile
 import time
 
 import linux
-from case import deadline, each, envs, eq, has, hasnt, true
+from case import deadline, each, envs, eq, has, hasnt, true, wall
 from changes import (base, call, changes, check_layout, commit, config_of, manifest_of, members, running, seen,
                      store_of, without)
 from images import Layout, docker_archive, entry, layer, tree
@@ -200,11 +200,12 @@ def test_commit_compresses_what_docker_saved_plain(t):
 TICK = "i=0; while :; do i=$((i+1)); echo $i >/one; echo $i >/two; done"
 
 
+@wall("both", quick=True)
 @deadline(60)
 def test_commit_of_a_running_container_is_of_one_moment(t):
     t.need("root", "libarchive", "overlay", "umoci")
     c = running(t, "echo done >/dev/stdout", then=TICK)
-    t.until(lambda: os.path.exists(f"/proc/{c.pid}/root/two"), 5, "the first round")
+    t.until(lambda: c.exec("test", "-e", "/two").code == 0, 5, "the first round")
     for i in range(5):
         path = commit(t, c, tag=f"t{i}", layout="out")
         eq(c.status, "running")

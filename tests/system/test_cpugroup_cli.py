@@ -190,7 +190,7 @@ def test_members_are_a_table_and_json(t):
         found = g("members", "--format", "json").json
         eq([(m["id"], m["group"]) for m in found], [(web.id, "gold"), (job.id, "gold/batch")])
         eq(found[0]["cgroup"], f"{g.base}/gold/{web.id}")
-        eq([found[0]["pid"], found[0]["isolation"], found[0]["bundle"]], [web.pid, "process", web.bundle.path])
+        eq([found[0]["pid"], found[0]["isolation"], found[0]["bundle"]], [web.pid, t.wall, web.bundle.path])
         eq(sorted(m["id"] for m in g("members", "gold", "--deep", "--format", "json").json), sorted([web.id, job.id]))
         eq([m["id"] for m in g("members", "/", "--format", "json").json], [alone.id])
         eq(g.show("gold")["members"], 1)

@@ -9,7 +9,7 @@ import time
 
 import host
 import linux
-from case import deadline, each, envs, eq, has, hasnt, true
+from case import deadline, each, envs, eq, has, hasnt, true, wall
 from load import working
 from test_badmoments import calls_of, kill_at, within
 
@@ -79,6 +79,7 @@ def freeze(path, value="1"):
 
 # ---- create and run
 
+@wall("both", quick=True)
 @envs(*ALL)
 def test_a_container_starts_in_the_group_it_is_given(t):
     with groups(t, "gold", "gold/batch") as g:
@@ -185,6 +186,7 @@ def test_events_name_the_group(t):
 TICKS = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.02; done"
 
 
+@wall("both", quick=True)
 @envs(*ALL)
 def test_a_running_container_goes_to_another_group_and_back(t):
     with groups(t, "gold", "silver") as g:
@@ -401,7 +403,8 @@ def usable(t, g, c, when, verb):
         true(leaf in (f"gold/{c.id}", f"silver/{c.id}"), f"in {leaf} {when}")
         eq(g("state", c.id).json["cpuGroup"], leaf.split("/")[0], when)
         other = "silver" if leaf.startswith("gold") else "gold"
-        true(not os.path.exists(g.path(other, c.id)), f"both leaves are there {when}")
+        # A machine has more memory than is given up for lost: the leaf that it is charged to stays until the end.
+        true(t.wall == "vm" or not os.path.exists(g.path(other, c.id)), f"both leaves are there {when}")
         true(not os.path.exists(f"{t.root}/{c.id}/move.json"), f"the record is left {when}")
         g("exec", c.id, "/bin/true").ok()
     if verb == "kill":
@@ -523,6 +526,7 @@ def test_stop_asks_first_and_kills_who_does_not_heed(t):
 
 # ---- a cgroup of its own for a nested engine
 
+@wall("process", "the program's own leaf, or what it makes of its cgroup, is in the guest")
 @envs(*ALL)
 def test_a_program_can_have_a_leaf_of_its_own(t):
     b = t.bundle().probe("sleep", "1000")

@@ -30,6 +30,9 @@ def stat_of(t, b, path):
 @envs("hybrid")
 def test_a_node_of_each_type(t, case):
     device, kind, numbers = case
+    if t.wall == "vm" and kind != "fifo":
+        t.run(with_devices(t, device)).fails("a virtual machine has no device", "/linux/devices/0")
+        return
     found = stat_of(t, with_devices(t, device), "/dev/x")
     eq((found["type"], found["rdev"]), (kind, numbers))
 

@@ -125,6 +125,7 @@ USERS = {"by name": ("alice", "1001 50 50 63"), "by number": ("1001", "1001 50 5
          "unknown number": ("77", "77 0 0"), "two numbers": ("5:6", "5 6 6"), "root": ("root", "0 0 0")}
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 @each(case=USERS)
 def test_do_takes_a_user(t, case):
@@ -260,6 +261,7 @@ def test_do_makes_a_tmpfs_of_an_image_s_volumes_when_asked(t):
     hasnt(do(t, "--image", source, "sh", "-c", script).ok().out, "tmpfs")
 
 
+@wall("process", "the host's network is refused: test_vm")
 @envs("hybrid")
 def test_do_shares_the_hosts_network_when_asked(t):
     script = "cat /proc/self/net/dev | wc -l; readlink /proc/self/ns/net"
@@ -381,6 +383,7 @@ def killed(t, **more):
     return name
 
 
+@wall("both", quick=True)
 @envs("hybrid", "unified")
 def test_do_cleans_up_after_one_that_was_killed(t):
     name = killed(t)
@@ -421,6 +424,7 @@ def test_do_spares_the_living_and_whoever_took_a_killed_ones_name(t):
     eq(os.listdir(f"{t.root}/.attended@"), [], "attended")
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 def test_do_leaves_nothing_wherever_it_is_killed(t):
     t.need("strace")

@@ -143,6 +143,7 @@ def test_a_process_file_is_not_merged_with_the_config(t):
     has(out, "0\n")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_process_file_limits_capabilities_rlimits_and_privileges(t):
     c = t.up()
@@ -202,6 +203,7 @@ def test_exec_on_a_stopped_container_is_refused(t):
     c.exec("true").fails("cannot exec in a stopped container", code=255)
 
 
+@wall("both", quick=True)
 def test_exec_on_a_created_container_works(t):
     c = t.created(t.bundle())
     c.probe("exit", 4).exits(4)
@@ -279,6 +281,7 @@ def test_preserved_descriptors_get_in(t):
     eq(t.call(["/bin/sh", "-c", f"exec {command} 3<{path}"]).ok().out, "given\n")
 
 
+@wall("process", "exec --cgroup is refused: test_vm")
 def test_the_cgroup_option_names_a_group_below_the_containers(t):
     c = t.up()
     os.mkdir(f"{c.cgroup}/inner")
@@ -350,6 +353,7 @@ def test_exec_gets_rlimits_and_scheduling_of_the_config(t):
     eq(c.probe("rlimits").facts["RLIMIT_NOFILE"], "55 66")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_exec_is_under_the_seccomp_filter_of_the_config(t):
     b = t.bundle().probe("sleep", 1000)
@@ -378,6 +382,7 @@ def test_the_working_directory_cannot_be_a_descriptor_of_the_runtime(t):
             eq(result.out.splitlines()[0], "image", f"/proc/self/fd/{fd}")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 @deadline(60)
 def test_many_execs_at_once_each_get_their_own_answer(t):

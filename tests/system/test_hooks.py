@@ -52,6 +52,7 @@ def test_all_kinds_run_once_in_the_order_of_the_lifecycle(t):
     true(found.index("startContainer") < found.index("program"), found)
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_which_hooks_run_in_create_start_and_delete(t):
     c = t.container(hooked(t).probe("exit", 0))
@@ -74,6 +75,7 @@ def test_entries_of_one_list_run_in_order(t):
     eq(order(t), ["0", "1", "2", "3", "4"])
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_the_state_on_stdin(t):
     b = hooked(t).probe("sleep", 1000)
@@ -177,6 +179,7 @@ def test_a_hook_that_does_not_read_stdin_is_fine(t):
     t.run(b).ok()
 
 
+@wall("both", quick=True)
 @each(kind={k: k for k in ("prestart", "createRuntime", "createContainer")})
 @envs("hybrid")
 def test_a_failing_hook_undoes_the_create_and_runs_poststop(t, kind):
@@ -189,6 +192,7 @@ def test_a_failing_hook_undoes_the_create_and_runs_poststop(t, kind):
     true(not os.path.exists(f"{t.cgroup_base}/{c.id}"), "the cgroup is left")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_failing_start_container_hook_stops_the_start_before_the_program(t):
     b = t.bundle().bind(t.tmp, t.tmp).hook("startContainer", "/bin/false").shell(f"echo ran >{t.tmp}/ran")

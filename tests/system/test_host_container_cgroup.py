@@ -4,7 +4,7 @@
 import os
 
 import linux
-from case import deadline, envs, eq, has, hasnt, true
+from case import deadline, envs, eq, has, hasnt, true, wall
 from load import working
 
 WALL = "both"
@@ -41,6 +41,7 @@ def test_what_memory_ended_is_kept_with_a_container_that_is_kept(t):
     hasnt(c.delete().ok().err, "killed")
 
 
+@wall("both", quick=True)
 @envs("host")
 @deadline(60)
 def test_what_memory_ended_is_told_by_state_and_delete_of_a_detached_container(t):
@@ -75,6 +76,7 @@ def test_a_limit_that_is_too_low_to_start_with_is_named(t):
 
 # ---- who manages his own cgroup
 
+@wall("process", "the program's own leaf, or what it makes of its cgroup, is in the guest")
 @envs("host")
 @deadline(60)
 def test_exec_follows_a_program_that_left_the_root_of_its_cgroup(t):
@@ -93,6 +95,7 @@ def test_without_a_leaf_of_its_own_a_program_cannot_hand_controllers_down(t):
     hasnt(c.out, "done 0")
 
 
+@wall("process", "the program's own leaf, or what it makes of its cgroup, is in the guest")
 @envs("host")
 @deadline(60)
 def test_with_a_leaf_of_its_own_a_program_hands_controllers_down_at_once(t):

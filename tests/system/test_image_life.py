@@ -8,7 +8,7 @@ import tempfile
 
 import debian
 import linux
-from case import alone, deadline, each, envs, eq, has, hasnt, true
+from case import alone, deadline, each, envs, eq, has, hasnt, true, wall
 from images import Layout, entry, layer
 from load import write
 from test_sandbox import image, nothing_left, over, rt, sandboxes, store_of, tar_of
@@ -133,6 +133,7 @@ def kill_at(t, call, when, argv):
 SIZES = {"directory": (), "limited": ("--sandbox-size", "8m"), "memory": ("--sandbox", "memory:4m")}
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 @deadline(120)
 @each(size=SIZES)
@@ -149,6 +150,7 @@ def test_image_run_that_is_killed_at_any_step_leaves_nothing_that_stays(t, size)
     eq(over(t, b.shell("cat /etc/image-file >/dev/null; echo whole"), "--image", "img").ok().out, "whole\n")
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 @deadline(120)
 @each(size=SIZES)
@@ -169,6 +171,7 @@ def test_image_create_that_is_killed_at_any_step_leaves_nothing_that_stays(t, si
        "whole\n")
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 @deadline(120)
 @each(size=SIZES)

@@ -19,6 +19,7 @@ def test_signals_are_named_or_numbered(t, spelling):
     c.wait_out("signal 10")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_term_is_the_default(t):
     c = t.up(t.bundle().probe("signal-wait")).wait_out("ready")
@@ -106,6 +107,7 @@ def test_kill_of_a_paused_container_works(t):
     c.wait("stopped", 5)
 
 
+@wall("both", quick=True)
 def test_a_signal_to_a_paused_container_arrives_after_the_resume(t):
     c = t.up(t.bundle().probe("signal-wait")).wait_out("ready")
     c.pause().ok()
@@ -129,6 +131,7 @@ def test_delete_of_a_paused_container_is_refused(t):
     eq(c.status, "paused")
 
 
+@wall("both", quick=True)
 def test_delete_of_a_created_container_kills_it(t):
     c = t.created(t.bundle())
     pid = c.pid
@@ -148,6 +151,7 @@ def test_forced_delete_of_an_unknown_container_is_success(t):
     t.runtime("delete", "-f", "nothere").ok()
 
 
+@wall("both", quick=True)
 @each(state={"created": "created", "running": "running", "paused": "paused", "stopped": "stopped"})
 def test_forced_delete_works_in_every_state(t, state):
     c = t.created(t.bundle().probe("exit", 0) if state == "stopped" else t.bundle().probe("sleep", 1000))
@@ -183,6 +187,7 @@ def test_delete_removes_cgroups_that_the_container_made(t):
     true(not os.path.exists(top), "cgroups are left")
 
 
+@wall("process", "exec --cgroup is refused: test_vm")
 def test_forced_delete_of_a_container_whose_inner_group_is_frozen(t):
     c = t.up()
     top = c.cgroup
@@ -260,6 +265,7 @@ def test_a_reused_pid_is_not_signalled(t):
             os.rmdir(top)
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 @deadline(60)
 def test_deletes_at_once_of_one_container_all_end(t):

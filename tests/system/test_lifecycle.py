@@ -11,6 +11,7 @@ from case import each, envs, eq, has, hasnt, true, wall
 WALL = "both"
 
 
+@wall("both", quick=True)
 def test_create_does_not_run_the_program_and_start_does(t):
     c = t.created(t.bundle().shell("echo ran; exec sleep 1000"))
     eq(c.status, "created")
@@ -29,6 +30,7 @@ def test_a_container_that_ended_is_stopped_without_a_pid(t):
     t.runtime("state", c.id).fails("does not exist")
 
 
+@wall("both", quick=True)
 def test_the_exit_status_of_init_is_its_own(t):
     # An engine's shim is a subreaper and reaps init itself: no process of the runtime may sit between.
     c = t.created(t.bundle().probe("exit", 42))
@@ -107,6 +109,7 @@ def test_ids_may_hold_the_four_signs(t, suffix):
     t.run(t.bundle(), name=t.name() + suffix).ok()
 
 
+@wall("both", quick=True)
 def test_state_describes_the_container(t):
     b = t.bundle().probe("sleep", 1000)
     b.config["annotations"] = {"org.test.a": "1", "org.test.empty": "", "org.test.ü": "\"quoted\"\n"}
@@ -162,6 +165,7 @@ def test_pid_file_that_cannot_be_written_undoes_the_create(t):
     t.runtime("state", c.id).fails("does not exist")
 
 
+@wall("both", quick=True)
 def test_pidfd_socket_gets_a_pidfd_of_init(t):
     path = f"{t.tmp}/s"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
@@ -226,6 +230,7 @@ def test_the_container_gets_a_cgroup_beside_the_runtimes_own(t):
     eq(c.cgroup, f"{t.cgroup_base}/{c.id}")
 
 
+@wall("both", quick=True)
 def test_cgroups_path_is_relative_to_the_tree(t):
     b = t.bundle().probe("sleep", 1000)
     b.linux["cgroupsPath"] = f"{t.cgroup_path}/a/../inner"

@@ -6,7 +6,7 @@ import os
 import pwd
 import re
 
-from case import envs, eq, has, hasnt, true, wall
+from case import deadline, envs, eq, has, hasnt, true, wall
 
 WALL = "both"
 
@@ -84,6 +84,7 @@ def test_a_broken_entry_is_told_and_the_others_are_listed(t):
     t.runtime("delete", "--force", broken)
 
 
+@wall("both", quick=True)
 def test_list_shows_every_state(t):
     created = t.created(t.bundle())
     running = t.up()
@@ -153,6 +154,7 @@ def test_state_stays_right_when_the_name_of_init_looks_like_its_stat(t):
     eq(t.up(b).status, "running")
 
 
+@deadline(90)
 @envs("hybrid")
 def test_list_of_twenty_is_complete(t):
     b = t.bundle().probe("exit", 0)

@@ -173,6 +173,7 @@ def test_maps_are_written_as_given(t):
        [["0", "100000", "1000"], ["5000", "300000", "7"], ["0", "100000", "65536"], ["allow"]])
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_root_of_a_user_namespace_is_the_mapped_id_outside(t):
     t.need("user namespace")
@@ -241,6 +242,7 @@ def test_a_user_namespace_keeps_capabilities_inside(t):
 # -- clocks
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_time_offsets_move_the_clocks(t):
     t.need("time namespace")
@@ -268,6 +270,7 @@ def test_time_offsets_that_cannot_be_are_refused(t, case):
 # -- sysctl
 
 
+@wall("both", quick=True)
 @each(case={
     "dots": ("net.ipv4.ip_forward", "1", "net"), "slashes": ("net/ipv4/ip_forward", "1", "net"),
     "shared memory": ("kernel.shmmni", "123", "ipc"), "messages": ("kernel.msgmax", "4096", "ipc"),

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import linux
-from case import each, envs, eq, has, hasnt, true
+from case import each, envs, eq, has, hasnt, true, wall
 
 WALL = "both"
 
@@ -16,6 +16,7 @@ def ticking(t):
     return t.up(t.bundle().shell("while :; do echo tick; sleep 0.02; done")).wait_out("tick")
 
 
+@wall("both", quick=True)
 def test_a_paused_container_does_nothing_until_the_resume(t):
     c = ticking(t)
     c.pause().ok()
@@ -28,6 +29,7 @@ def test_a_paused_container_does_nothing_until_the_resume(t):
     t.until(lambda: len(c.out) > len(before), 5, "a tick")
 
 
+@wall("both", quick=True)
 def test_pause_stops_processes_of_inner_cgroups_and_execs_too(t):
     c = t.up()
     ticks = f"{t.tmp}/ticks"
@@ -112,6 +114,7 @@ def test_pressure_is_part_of_the_stats_where_the_kernel_has_it(t):
         has(data["cpu"]["psi"]["some"], key)
 
 
+@wall("both", quick=True)
 def test_events_come_at_the_interval_and_end_with_the_container(t):
     c = t.up()
     with open(f"{t.tmp}/events", "wb") as out:
@@ -213,6 +216,7 @@ def test_update_reaches_the_kernel(t, case):
     eq(c.limit(file), wanted)
 
 
+@wall("both", quick=True)
 def test_update_by_document_reaches_the_kernel(t):
     t.need("controller pids", "controller memory", "controller cpu")
     c = t.up()

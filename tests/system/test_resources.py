@@ -51,12 +51,14 @@ def test_what_engines_send_when_nothing_is_limited_needs_no_controller(t, resour
     t.up(limited(t, **resources))
 
 
+@wall("both", quick=True)
 def test_memory_over_the_limit_is_killed(t):
     t.need("controller memory")
     b = limited(t, memory={"limit": 16 << 20}).probe("fill", 64)
     t.run(b).exits(137)
 
 
+@wall("both", quick=True)
 def test_processes_over_the_limit_are_refused(t):
     t.need("controller pids")
     out = t.run(limited(t, pids={"limit": 5}).probe("forks", 20)).facts

@@ -5,7 +5,7 @@ import os
 import stat
 
 import linux
-from case import each, envs, eq, facts, has, hasnt, true
+from case import each, envs, eq, facts, has, hasnt, true, wall
 
 WALL = "both"
 
@@ -46,6 +46,7 @@ def test_there_is_no_console_without_a_terminal(t):
     eq(t.run(t.bundle().probe("stat", "/dev/console")).out, "ENOENT\n")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_nothing_else_is_in_dev(t):
     core = ["core"] if os.path.exists("/proc/kcore") else []
@@ -97,6 +98,7 @@ def test_a_read_only_root_is_not_made_writable_from_inside(t):
     eq(t.run(t.bundle().probe("remount-rw", "/")).out, "EPERM\n")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_masked_files_read_empty_and_directories_are_empty(t):
     b = t.bundle()
@@ -126,6 +128,7 @@ def test_masked_and_readonly_paths_that_are_not_there_are_skipped(t):
     t.run(b).ok()
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_readonly_paths_refuse_writes_with_their_submounts(t):
     b = t.bundle().writable().mount("/data", "tmpfs", "tmpfs", ["nosuid", "nodev"]).all_caps()
@@ -249,6 +252,7 @@ def test_the_old_root_is_gone(t):
     eq(out.split(), sorted(["bin", "data", "dev", "etc", "home", "mnt", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var"]))
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_root_on_an_overlay(t):
     t.need("overlay")

@@ -72,6 +72,7 @@ def nothing_left(t):
 WRITE = "echo new > /etc/new; rm /etc/image-file; mv /opt /opt2; cat /etc/new; ls /etc"
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_sandbox_of_an_image_takes_the_writes_and_goes_with_the_container(t):
     b = t.bundle().shell(WRITE)
@@ -162,10 +163,11 @@ def test_sandbox_needs_no_root_path(t, root):
     if root:
         b.config["root"]["path"] = root
     out = over(t, b, "--image", "img").ok().out
-    has(out, "/\n", "bulkhead / overlay")
+    has(out, "/\n", "bulkhead / overlay" if t.wall == "process" else "root / virtiofs")
     hasnt(out, " ext4 ")
-    out = over(t, b, "--image", "img", "--no-pivot").ok().out
-    has(out, "/\n", "bulkhead / overlay")
+    if t.wall == "process":
+        out = over(t, b, "--image", "img", "--no-pivot").ok().out
+        has(out, "/\n", "bulkhead / overlay")
     nothing_left(t)
 
 
@@ -334,6 +336,7 @@ def test_mount_image_keeps_its_layers_in_the_store(t):
     nothing_left(t)
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_volume_of_a_directory_and_of_a_file_is_shared_with_host_and_others(t):
     data, file = t.dir("data"), t.file("one", "first\n")
@@ -421,6 +424,7 @@ def clean_after(t, c, when):
     hasnt(linux.read("/proc/self/mountinfo"), store_of(t))
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 @each(follow={"the runtime": False, "any process of it": True})
 @deadline(120)
@@ -439,6 +443,7 @@ def test_sandbox_a_kill_at_any_moment_of_run_leaves_nothing_after_delete(t, foll
     rt(t, "layer", "verify").ok()
 
 
+@wall("process", "followed into a machine a trace takes minutes; create, start, exec and delete are tried so")
 @envs("hybrid")
 @each(kind={"a file": ["--sandbox-size", "8m"], "memory": ["--sandbox", "memory"]})
 @deadline(120)

@@ -33,6 +33,7 @@ def x86(t):
     t.need("x86-64")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_errno_is_the_given_one_or_eperm(t):
     x86(t)
@@ -326,6 +327,7 @@ def test_a_large_profile_works(t):
     eq(t.run(b.probe("syscall", 135, 130)).out, "EDOM\n")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_a_start_container_hook_is_under_the_filter(t):
     b = filtered(t, rule("mkdir mkdirat", "ERRNO", errnoRet=33))

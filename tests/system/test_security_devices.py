@@ -90,6 +90,7 @@ LISTS = {
 }
 
 
+@wall("both", quick=True)
 @each(rules={**LISTS, **{f"list {n}": some_rules(n) for n in range(16)}})
 @envs("hybrid")
 def test_t13_every_device_is_as_the_rules_say(t, rules):

@@ -226,7 +226,7 @@ def mutations(text, seed):
 def test_t17_a_damaged_state_neither_crashes_nor_harms_anybody(t):
     # CVE-2021-43784 and others: lengths and types that were believed. Naive: what the state names is killed and removed.
     c = t.up()
-    shutil.copytree(f"{t.root}/{c.id}", f"{t.tmp}/saved", symlinks=True)
+    shutil.copytree(f"{t.root}/{c.id}", f"{t.tmp}/saved", symlinks=True, ignore=shutil.ignore_patterns("vm.sock"))
     saved = {n: linux.read(f"{t.tmp}/saved/{n}") for n in ("state.json", "config.json")}
     other = t.up()
     canary = Canary(t)
@@ -235,7 +235,7 @@ def test_t17_a_damaged_state_neither_crashes_nor_harms_anybody(t):
             which = "config.json" if seed % 5 == 4 else "state.json"
             name = t.name("damaged")
             directory = f"{t.root}/{name}"
-            shutil.copytree(f"{t.tmp}/saved", directory, symlinks=True)
+            shutil.copytree(f"{t.tmp}/saved", directory, symlinks=True, ignore=shutil.ignore_patterns("vm.sock"))
             cgroup = f"{directory}/cgroup"
             noted = os.readlink(cgroup).replace(c.id, name)
             os.unlink(cgroup)
@@ -307,6 +307,7 @@ def sparse(path, size, head=b"", tail=b""):
         f.write(tail)
 
 
+@wall("process", "the memory of a machine is its guest's: test_vm")
 @alone
 @deadline(60)
 @envs("hybrid")
@@ -354,6 +355,7 @@ def test_t21_documents_that_are_too_large_are_refused_early(t):
         true(peak <= (8192 if what in ("a GiB of nothing", "deep") else 131072), f"{what} takes {peak} KiB")
 
 
+@wall("process", "the memory of a machine is its guest's: test_vm")
 @alone
 @deadline(60)
 @envs("hybrid")
@@ -376,6 +378,7 @@ def abstract_sockets():
     return {line.split()[-1] for line in linux.read("/proc/net/unix").splitlines()[1:] if line.split()[-1].startswith("@")}
 
 
+@wall("process", "a state root of its own; who owns it is looked at before there is a wall")
 @envs("hybrid")
 def test_t22_what_is_kept_is_for_its_owner_alone(t):
     # CVE-2021-41091, CVE-2021-41103, CVE-2024-25621, CVE-2020-15257; CVE-2015-1331 and CVE-2019-12439 for names in shared places.
@@ -414,6 +417,7 @@ def test_t22_what_is_kept_is_for_its_owner_alone(t):
     manager.close()
 
 
+@wall("process", "a state root of its own; who owns it is looked at before there is a wall")
 @each(state={"everybody's": (0o777, 0), "a group's": (0o770, 0), "somebody else's": (0o755, 65534)})
 @envs("hybrid")
 def test_t22_a_state_root_that_others_can_change_is_not_used(t, state):
@@ -430,7 +434,7 @@ def test_t22_a_state_that_somebody_else_put_there_is_not_acted_upon(t):
     # In a root like /tmp anybody can make a directory of any name: what it says would be done with our rights.
     victim = t.up()
     root = t.dir("root", 0o1777)
-    shutil.copytree(f"{t.root}/{victim.id}", f"{root}/{victim.id}", symlinks=True)
+    shutil.copytree(f"{t.root}/{victim.id}", f"{root}/{victim.id}", symlinks=True, ignore=shutil.ignore_patterns("vm.sock"))
     for top, directories, files in os.walk(f"{root}/{victim.id}"):
         for name in [".", *directories, *files]:
             os.lchown(f"{top}/{name}", 65534, 65534)
@@ -441,6 +445,7 @@ def test_t22_a_state_that_somebody_else_put_there_is_not_acted_upon(t):
     eq(victim.status, "running")
 
 
+@wall("process", "a state root of its own; who owns it is looked at before there is a wall")
 @envs("hybrid")
 def test_t22_a_filter_that_somebody_else_put_in_the_cache_is_not_used(t):
     b = t.bundle().probe("mknod", "/tmp/x", "p").writable()

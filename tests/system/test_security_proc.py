@@ -7,7 +7,7 @@ import stat
 
 import linux
 from breach import in_namespace_of, install, is_clean
-from case import each, envs, eq, has, hasnt, true
+from case import each, envs, eq, has, hasnt, true, wall
 
 WALL = "both"
 
@@ -31,6 +31,7 @@ def fake_proc(t):
 # -- T5
 
 
+@wall("process", "reads the settings in the host's view of the namespaces")
 @each(case={
     "a tmpfs on proc": lambda t, b: b.without_mount("/proc").mount("/proc", "tmpfs", "tmpfs"),
     "a directory on proc": lambda t, b: b.without_mount("/proc").bind(fake_proc(t), "/proc"),
@@ -70,6 +71,7 @@ def test_t05_nothing_covers_what_the_runtime_writes_to(t, case):
             eq(linux.read(f"{top}/{name}"), "fake\n", f"{top}/{name}")
 
 
+@wall("process", "reads the settings in the host's view of the namespaces")
 @envs("hybrid")
 def test_t05_settings_are_in_force_and_only_inside(t):
     # Read back from outside, by the kernel's own view of the namespace; through a /proc that has the host's root, too.
@@ -190,6 +192,7 @@ def test_t15_the_view_of_the_cgroups_ends_at_ones_own(t):
             eq(line.split()[3], "/", "the root of the cgroup mount, as seen inside")
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_t15_masks_stay_on_whatever_a_program_does(t):
     # A program without CAP_SYS_ADMIN cannot take a mask off; and one with it only in its own mount namespace.

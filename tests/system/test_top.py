@@ -68,7 +68,7 @@ def test_groups_and_members_are_a_tree_and_the_rest_is_below(t):
             eq(names[1], f"  {web.id}"[:len(names[1])])
             eq(names[3], f"    {job.id}"[:len(names[3])])
             has(lines[0], "2 groups, 3 members, by name")
-            has(lines[3], "running", "process")
+            has(lines[3], "running", t.wall)
             true(any(alone.id[:8] in line for line in lines), lines)
             s.terminal.write("q")
             expect_restored(s, 0)
@@ -224,7 +224,7 @@ def test_once_prints_one_screen_and_json_says_more(t):
         eq(len(out), 2)
         rows = {r["name"]: r for r in json.loads(out[1])["rows"]}
         eq(set(rows), {"gold", "gold/batch", web.id})
-        eq([rows[web.id]["status"], rows[web.id]["isolation"]], ["running", "process"])
+        eq([rows[web.id]["status"], rows[web.id]["isolation"]], ["running", t.wall])
         true(rows["gold"]["rate"]["cpus"] >= 0, rows["gold"])
         only = json.loads(t.runtime("top", "gold/batch", "--format", "json", "--once").ok().out)["rows"]
         eq([r["name"] for r in only], ["gold/batch"])
