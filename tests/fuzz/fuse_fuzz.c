@@ -7,7 +7,7 @@
  *
  * An input is a row of records: operation, node, file handle, how the memory is cut, two bytes of
  * length, arguments. Node and handle are numbers of those that replies named before, so that most requests
- * reach their operation.
+ * reach their operation. Its length says to which of two servers it goes: with opens and handles, or without.
  */
 #include <linux/fuse.h>
 
@@ -18,7 +18,8 @@
 
 static struct fuzz {
 	struct mounted m;
-	struct vm_fs_worker *w;
+	struct vm_fs *servers[2];
+	struct vm_fs_worker *workers[2], *w; /* w: at hand, with m.fs */
 	int src_fd;
 	char canary[96];
 	uint64_t nodes[KNOWN], handles[KNOWN];
@@ -43,7 +44,9 @@ static void start(void)
 	put_file(fuzz.canary, "untouched");
 	fuzz.src_fd = o.root_fd = open(fuzz.m.src, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	o.proc_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	require(vm_fs_new(&o, &fuzz.m.fs, NULL) == 0 && vm_fs_worker_new(fuzz.m.fs, &fuzz.w, NULL) == 0);
+	for (int i = 0; i < 2; i++, o.no_open = true)
+		require(vm_fs_new(&o, &fuzz.servers[i], NULL) == 0 &&
+			vm_fs_worker_new(fuzz.servers[i], &fuzz.workers[i], NULL) == 0);
 	close(o.proc_fd);
 }
 
@@ -177,6 +180,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!fuzz.w)
 		start();
+	fuzz.m.fs = fuzz.servers[size % 2];
+	fuzz.w = fuzz.workers[size % 2];
 	fill();
 	fuzz.nodes_n = fuzz.handles_n = 0;
 	for (unsigned i = 0; i < KNOWN; i++)

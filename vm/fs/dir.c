@@ -2,10 +2,14 @@
 /*
  * Open directories and what is in them.
  *
- * A directory has a handle of its own per open, because its position and the entries read ahead
+ * Who reads a directory has a stream of its own, because its position and the entries read ahead
  * belong together: seeking in a directory that changes meanwhile skips entries on tmpfs before
- * Linux 6.6, and rereads a block on ext4. Handles are slots of a reservation, so opening one allocates
- * nothing; the buffers that were never used were never memory.
+ * Linux 6.6 and on an overlay, and rereads a block on ext4. Streams are slots of a reservation, so opening
+ * one allocates nothing; the buffers that were never used were never memory.
+ *
+ * A stream is what OPENDIR returns a handle of. A guest that does without (`no_open`) only says where it wants to
+ * go on: so its stream is the one of that directory that stands there. It ends when its end was told, or
+ * as the longest unused of too many.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -47,6 +51,7 @@ void dirs_free(struct dirs *d)
 	pthread_mutex_destroy(&d->lock);
 }
 
+/* NULL when there are none left. */
 static struct dir *take_slot(struct dirs *d)
 {
 	uint32_t index;
@@ -90,7 +95,7 @@ static struct dir *lock_dir(struct vm_fs *fs, uint64_t fh, const struct node *no
 	struct dir *dir = &d->slots[index];
 
 	pthread_mutex_lock(&dir->lock);
-	if (dir->fd >= 0 && dir->generation == fh >> 32 && dir->node == (uint32_t)(node - fs->table.nodes))
+	if (dir->fd >= 0 && dir->generation == fh >> 32 && dir->node == node_id(fs, node))
 		return dir;
 	pthread_mutex_unlock(&dir->lock);
 	return NULL;
@@ -124,10 +129,30 @@ void dirs_reset(struct dirs *d)
 	}
 }
 
+/* Opens a directory as a stream, locked, in a slot. */
+static int open_stream(struct vm_fs *fs, const struct node *node, int path_fd, struct dir *dir)
+{
+	int fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	pthread_mutex_lock(&dir->lock);
+	dir->node = node_id(fs, node);
+	dir->at = dir->end = 0;
+	dir->pos = 0;
+	dir->is_at_end = false;
+	dir->fd = fd;
+	return 0;
+}
+
 int op_opendir(struct vm_fs_worker *w, struct node *node, char *const name[2])
 {
 	(void)name;
 	struct fuse_open_out *out = (void *)w->out;
+
+	if (w->fs->has_no_opendir)
+		return -ENOSYS;
+
 	int path_fd = node_dir_fd(w->fs, node);
 
 	/* An empty directory is what the guest shall see there: see vm/fs/fs.h. */
@@ -138,20 +163,17 @@ int op_opendir(struct vm_fs_worker *w, struct node *node, char *const name[2])
 	if (path_fd < 0)
 		return path_fd;
 
-	auto_close int fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-
 	struct dir *dir = take_slot(&w->fs->dirs);
 
 	if (!dir)
 		return -ENFILE;
-	pthread_mutex_lock(&dir->lock);
-	dir->node = (uint32_t)(node - w->fs->table.nodes);
-	dir->at = dir->end = 0;
-	dir->pos = 0;
-	dir->fd = TAKE_FD(fd);
+
+	int r = open_stream(w->fs, node, path_fd, dir);
+
+	if (r < 0) {
+		free_slot(&w->fs->dirs, dir);
+		return r;
+	}
 	*out = (struct fuse_open_out){
 		.fh = (uint64_t)dir->generation << 32 | (uint64_t)(dir - w->fs->dirs.slots),
 		/* The guest drops a directory's pages itself when it changes it. */
@@ -159,6 +181,76 @@ int op_opendir(struct vm_fs_worker *w, struct node *node, char *const name[2])
 	};
 	pthread_mutex_unlock(&dir->lock);
 	return sizeof(*out);
+}
+
+/* Is dir the stream that is looked for, rather than what was found already? With id 0: the one unused for longest. */
+static bool suits(const struct dir *dir, uint64_t id, uint64_t offset, const struct dir *found)
+{
+	if (dir->fd < 0)
+		return false;
+	return id ? dir->node == id && (uint64_t)dir->pos == offset : !found || dir->last_use < found->last_use;
+}
+
+/* Returns it locked, or NULL. One that is busy is somebody else's: a stream's lock comes before that of all. */
+static struct dir *find_stream(struct dirs *d, uint64_t id, uint64_t offset)
+{
+	struct dir *found = NULL;
+
+	for (uint32_t i = 1; i <= d->high; i++) {
+		struct dir *dir = &d->slots[i];
+
+		if (pthread_mutex_trylock(&dir->lock) != 0)
+			continue;
+
+		struct dir *other = dir;
+
+		if (suits(dir, id, offset, found)) {
+			other = found;
+			found = dir;
+		}
+		if (other)
+			pthread_mutex_unlock(&other->lock);
+	}
+	return found;
+}
+
+/* The stream that stands at offset, locked; or NULL, and there is a slot for a new one. */
+static struct dir *resume_stream(struct dirs *d, uint64_t id, uint64_t offset)
+{
+	uint32_t most = d->max < STREAMS_MAX ? d->max : STREAMS_MAX;
+	struct dir *dir = NULL, *oldest = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	if (offset > 0)
+		dir = find_stream(d, id, offset);
+	if (!dir && d->used >= most)
+		oldest = find_stream(d, 0, 0);
+	pthread_mutex_unlock(&d->lock);
+	if (oldest)
+		close_dir(d, oldest);
+	return dir;
+}
+
+static int get_stream(struct vm_fs *fs, const struct node *node, int path_fd, uint64_t offset, struct dir **ret)
+{
+	struct dirs *d = &fs->dirs;
+	struct dir *dir = resume_stream(d, node_id(fs, node), offset);
+
+	if (!dir) {
+		dir = take_slot(d);
+		if (!dir)
+			return -ENFILE;
+
+		int r = open_stream(fs, node, path_fd, dir);
+
+		if (r < 0) {
+			free_slot(d, dir);
+			return r;
+		}
+	}
+	dir->last_use = ++d->clock;
+	*ret = dir;
+	return 0;
 }
 
 int op_releasedir(struct vm_fs_worker *w, struct node *node, char *const name[2])
@@ -195,9 +287,13 @@ static int fill(struct dir *dir, uint64_t offset)
 			return -errno;
 		dir->pos = (int64_t)offset;
 		dir->at = dir->end = 0;
+		dir->is_at_end = false;
 	}
 	if (dir->at < dir->end)
 		return 1;
+	/* The guest takes an empty reply for the end alone, and so asks once more than there is to know. */
+	if (dir->is_at_end)
+		return 0;
 
 	long n = syscall(SYS_getdents64, dir->fd, dir->buf, sizeof(dir->buf));
 
@@ -205,6 +301,7 @@ static int fill(struct dir *dir, uint64_t offset)
 		return -errno;
 	dir->at = 0;
 	dir->end = (uint32_t)n;
+	dir->is_at_end = n == 0;
 	return n > 0;
 }
 
@@ -252,28 +349,14 @@ static size_t take_entries(struct vm_fs_worker *w, struct node *node, struct dir
 	return used;
 }
 
-/* head: what is in front of each entry, nothing or a struct fuse_entry_out. */
-static int read_dir(struct vm_fs_worker *w, struct node *node, size_t head)
+/* Fills the reply from offset on. Returns its length, or -E…. */
+static int take_stream(struct vm_fs_worker *w, struct node *node, struct dir *dir, uint64_t offset, size_t size,
+		       size_t head)
 {
-	const struct fuse_read_in *in = (const void *)w->args;
-	size_t size = in->size < w->room ? in->size : w->room, used = 0;
-	int r = node_dir_fd(w->fs, node);
+	size_t used = 0;
+	int r;
 
-	if (r < 0)
-		return r == -EACCES ? 0 : r;
-	if (size > OUT_MAX)
-		size = OUT_MAX;
-
-	struct dir *dir = lock_dir(w->fs, in->fh, node);
-	uint64_t offset = in->offset;
-
-	if (!dir)
-		return -EBADF;
-	for (;;) {
-		r = fill(dir, offset);
-		if (r <= 0)
-			break;
-
+	while ((r = fill(dir, offset)) > 0) {
 		size_t before = used;
 
 		used = take_entries(w, node, dir, used, size, head);
@@ -285,8 +368,32 @@ static int read_dir(struct vm_fs_worker *w, struct node *node, size_t head)
 		}
 		offset = (uint64_t)dir->pos;
 	}
-	pthread_mutex_unlock(&dir->lock);
 	return r < 0 && used == 0 ? r : (int)used;
+}
+
+/* head: what is in front of each entry, nothing or a struct fuse_entry_out. */
+static int read_dir(struct vm_fs_worker *w, struct node *node, size_t head)
+{
+	const struct fuse_read_in *in = (const void *)w->args;
+	struct vm_fs *fs = w->fs;
+	size_t size = in->size < w->room ? in->size : w->room;
+	int path_fd = node_dir_fd(fs, node), r = 0;
+	struct dir *dir = NULL;
+
+	if (path_fd < 0)
+		return path_fd == -EACCES ? 0 : path_fd;
+	if (fs->has_no_opendir)
+		r = get_stream(fs, node, path_fd, in->offset, &dir);
+	else
+		dir = lock_dir(fs, in->fh, node);
+	if (!dir)
+		return r < 0 ? r : -EBADF;
+	r = take_stream(w, node, dir, in->offset, size < OUT_MAX ? size : OUT_MAX, head);
+	if (fs->has_no_opendir && r <= 0)
+		close_dir(&fs->dirs, dir);
+	else
+		pthread_mutex_unlock(&dir->lock);
+	return r;
 }
 
 int op_readdir(struct vm_fs_worker *w, struct node *node, char *const name[2])

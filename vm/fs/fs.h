@@ -93,9 +93,10 @@ struct vm_fs_options {
 	bool writeback;
 
 	/*
-	 * Do without OPEN, FLUSH and RELEASE: three round trips less per file. Errors of
-	 * opening (EROFS above all) then come with the first write instead, so what is
-	 * read-only on the host should be mounted so in the guest as well.
+	 * Do without OPEN, FLUSH and RELEASE, three round trips less per file, and without OPENDIR and RELEASEDIR.
+	 * Errors of opening (EROFS above all) then come with the first write instead, so what is
+	 * read-only on the host should be mounted so in the guest as well. The guest keeps what it read
+	 * of directories, as of files: so on what others change, too, it must be told to look again (no writeback).
 	 */
 	bool no_open;
 

@@ -60,15 +60,18 @@ struct node {
 };
 
 #define DIR_BUF 8192
+/* Most of them that a guest without handles keeps: what it read in part and left stays until then. */
+#define STREAMS_MAX 128
 
 /* An open directory. What getdents64() returned and the guest did not take yet stays in buf. */
 struct dir {
 	pthread_mutex_t lock;
 	int fd;
 	uint32_t generation, next_free;
-	uint32_t node;
+	uint64_t node, last_use; /* the id; counted by dirs.clock */
 	uint32_t at, end;
-	int64_t pos;      /* the cookie of the entry at buf[at] */
+	int64_t pos;         /* the cookie of the entry at buf[at] */
+	bool is_at_end;      /* behind buf there is nothing */
 	char buf[DIR_BUF] __attribute__((aligned(8)));
 };
 
@@ -91,6 +94,7 @@ struct dirs {
 	pthread_mutex_t lock;
 	struct dir *slots; /* max + 1; [0] is none */
 	uint32_t max, used, high, free_list;
+	_Atomic uint64_t clock;
 };
 
 struct vm_fs {
@@ -104,6 +108,7 @@ struct vm_fs {
 	_Atomic bool is_ending;    /* vm_fs_ending() */
 	_Atomic bool has_submounts; /* the guest mounts what NODE_SUBMOUNT says */
 	_Atomic bool has_setxattr_ext;
+	_Atomic bool has_no_opendir; /* directories are read without being opened */
 	_Atomic uint64_t requests, errors, read_bytes, written_bytes;
 };
 
@@ -152,6 +157,8 @@ uint64_t node_id(struct vm_fs *fs, const struct node *node);
  */
 int node_learn(struct vm_fs *fs, struct node *parent, const char *name, int fd, const struct stx *st,
 	       struct node **ret);
+/* Counts a lookup of a node that is in use and open, if it is what st describes. */
+bool node_relearn(struct vm_fs *fs, struct node *node, const struct stx *st);
 /* Is what st describes, found by the node's name, still the node? -ESTALE if not. */
 int node_check(struct vm_fs *fs, struct node *node, const struct stx *st);
 void node_forget(struct vm_fs *fs, uint64_t nodeid, uint64_t n);
@@ -164,6 +171,8 @@ int node_dir_fd(struct vm_fs *fs, struct node *node);
 void name_link(struct table *t, uint32_t index, uint32_t parent, char *name);
 void name_unlink(struct table *t, uint32_t index);
 void name_rehash(struct table *t);
+/* What was found by this name and is kept under it, with a reference; or NULL. */
+struct node *name_find(struct vm_fs *fs, struct node *dir, const char *name);
 /* Before a name goes away: what was found by it keeps its descriptor from now on. */
 int name_prepare_removal(struct vm_fs *fs, struct node *dir, const char *name);
 /* It did not go away after all. */

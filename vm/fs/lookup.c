@@ -7,26 +7,46 @@
 
 #include "vm/fs/internal.h"
 
-int lookup(struct vm_fs *fs, struct node *parent, const char *name, struct fuse_entry_out *ret,
-	   struct node **ret_node)
+/*
+ * A name that led to a node before most often still does: then there is nothing to open. The guest's kernel asks again
+ * whenever something is to be made that it knows to be there (LOOKUP_EXCL), as tar does with each directory of a path.
+ */
+static struct node *lookup_known(struct vm_fs *fs, struct node *parent, int dir_fd, const char *name, struct stx *st)
 {
-	int dir_fd = node_dir_fd(fs, parent);
+	auto_node struct held node = { fs, name_find(fs, parent, name) };
 
-	if (dir_fd < 0)
-		return dir_fd;
+	if (!node.node || attr_stat(dir_fd, name, st) < 0 || !node_relearn(fs, node.node, st))
+		return NULL;
+	return TAKE_PTR(node.node);
+}
 
+static int lookup_new(struct vm_fs *fs, struct node *parent, int dir_fd, const char *name, struct stx *st,
+		      struct node **ret)
+{
 	/* One component, and not through a link: there is nothing for openat2() to resolve. */
 	auto_close int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
 
-	struct stx st;
-	auto_node struct held node = { fs, NULL };
-	int r = attr_stat(fd, "", &st);
+	int r = attr_stat(fd, "", st);
 
-	if (r == 0)
-		r = node_learn(fs, parent, name, TAKE_FD(fd), &st, &node.node);
+	return r < 0 ? r : node_learn(fs, parent, name, TAKE_FD(fd), st, ret);
+}
+
+int lookup(struct vm_fs *fs, struct node *parent, const char *name, struct fuse_entry_out *ret,
+	   struct node **ret_node)
+{
+	int dir_fd = node_dir_fd(fs, parent), r = 0;
+	struct stx st;
+
+	if (dir_fd < 0)
+		return dir_fd;
+
+	auto_node struct held node = { fs, lookup_known(fs, parent, dir_fd, name, &st) };
+
+	if (!node.node)
+		r = lookup_new(fs, parent, dir_fd, name, &st, &node.node);
 	if (r < 0)
 		return r;
 	attr_entry(fs, node.node, &st, ret);

@@ -235,6 +235,21 @@ void node_put(struct vm_fs *fs, struct node *node)
 	}
 }
 
+bool node_relearn(struct vm_fs *fs, struct node *node, const struct stx *st)
+{
+	struct table *t = &fs->table;
+	uint64_t dev = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor;
+
+	pthread_mutex_lock(&t->lock);
+
+	bool is_same = node->fd >= 0 && st->stx_mnt_id == node->mnt && st->stx_ino == node->ino && dev == node->dev &&
+		       (st->stx_mode & S_IFMT) == node->type;
+
+	node->lookups += is_same;
+	pthread_mutex_unlock(&t->lock);
+	return is_same;
+}
+
 /*
  * Where nobody but the guest changes names, a name that changed its inode means that overlayfs copied the
  * file up: the number changes with it where the file had several names, or layers are on different file

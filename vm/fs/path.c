@@ -229,6 +229,21 @@ static uint32_t index_of(struct vm_fs *fs, const struct node *n)
 	return (uint32_t)(n - fs->table.nodes);
 }
 
+struct node *name_find(struct vm_fs *fs, struct node *dir, const char *name)
+{
+	struct table *t = &fs->table;
+
+	pthread_mutex_lock(&t->lock);
+
+	uint32_t index = find_name(t, index_of(fs, dir), name);
+	struct node *n = index ? &t->nodes[index] : NULL;
+
+	if (n)
+		n->refs++;
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
 int name_prepare_removal(struct vm_fs *fs, struct node *dir, const char *name)
 {
 	struct table *t = &fs->table;

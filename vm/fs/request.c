@@ -137,7 +137,7 @@ static uint64_t choose_flags(const struct vm_fs_options *o, uint64_t offered)
 			FUSE_POSIX_ACL | FUSE_HANDLE_KILLPRIV_V2 | FUSE_SUBMOUNTS | FUSE_SETXATTR_EXT | FUSE_INIT_EXT;
 
 	want |= o->writeback ? FUSE_WRITEBACK_CACHE : FUSE_AUTO_INVAL_DATA;
-	want |= o->no_open ? FUSE_NO_OPEN_SUPPORT : FUSE_ATOMIC_O_TRUNC;
+	want |= o->no_open ? FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT : FUSE_ATOMIC_O_TRUNC;
 	return want & offered;
 }
 
@@ -172,6 +172,7 @@ static int init(struct vm_fs_worker *w)
 	out->time_gran = 1;
 	fs->has_submounts = flags & FUSE_SUBMOUNTS;
 	fs->has_setxattr_ext = flags & FUSE_SETXATTR_EXT;
+	fs->has_no_opendir = flags & FUSE_NO_OPENDIR_SUPPORT;
 	fs->is_ready = true;
 	return sizeof(*out);
 }
