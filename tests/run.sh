@@ -120,7 +120,7 @@ host() {
 			case ${program##*/} in
 			test-cgroups*) $MAKE "$program" && units+=(--unit "$program") ;;
 			# Where sandboxes have a disk with project quota.
-			test-overlay) $MAKE "$program" && units+=(--unit "$program:ovl_sandbox") ;;
+			test-overlay) $MAKE "$program" && units+=(--unit "$program:ovl_sandbox*") ;;
 			esac
 		done
 	fi

@@ -93,7 +93,7 @@ def build_programs(directory):
     """probe and busybox, where every bundle can hard-link them."""
     compiler = shutil.which("musl-gcc") or "gcc"
     subprocess.run([compiler, "-D_GNU_SOURCE", "-static", "-O1", "-Wall", "-o", f"{directory}/probe",
-                    str(TOP / "tests/helper/probe.c")], check=True)
+                    *map(str, (TOP / "tests/helper/probe").glob("*.c"))], check=True)
     shutil.copy2(shutil.which("busybox"), f"{directory}/busybox")
     return {"probe": f"{directory}/probe", "busybox": f"{directory}/busybox"}
 
@@ -469,7 +469,7 @@ def main():
     parser.add_argument("-1", "--first", action="store_true", help="of a table of cases the first alone")
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("--skips", metavar="FILE", help="append the titles of skipped tests; -e host tries those again")
-    parser.add_argument("--unit", metavar="PROGRAM", action="append", default=[], help="a unit program for -e host")
+    parser.add_argument("--unit", metavar="PROGRAM", action="append", default=[], help="a unit program for -e host; PROGRAM:PATTERN: its suites of these names")
     parser.add_argument("--inside", metavar="PLAN", help=argparse.SUPPRESS)
     parser.add_argument("pattern", nargs="*")
     options = parser.parse_args()

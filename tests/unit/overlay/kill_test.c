@@ -102,36 +102,6 @@ static bool kill_at(const struct ovl_sandbox_options *o, int n)
 	return true;
 }
 
-static bool is_mounted(void)
-{
-	char line[1024];
-	bool found = false;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-
-	while (fgets(line, sizeof(line), f))
-		found |= strstr(line, room_path) != NULL;
-	fclose(f);
-	return found;
-}
-
-static bool has_loop(void)
-{
-	char path[64], line[256];
-	bool found = false;
-
-	for (int i = 0; i < 256; i++) {
-		snprintf(path, sizeof(path), "/sys/block/loop%d/loop/backing_file", i);
-
-		FILE *f = fopen(path, "re");
-
-		if (!f)
-			continue;
-		found |= fgets(line, sizeof(line), f) && strstr(line, room_path);
-		fclose(f);
-	}
-	return found;
-}
-
 static size_t count_entries(const char *dir)
 {
 	struct dir_list list;
@@ -150,14 +120,14 @@ static size_t count_entries(const char *dir)
 
 static void expect_clean(int n)
 {
-	bool loop_left = has_loop();
+	bool loop_left = count_loops() > 0;
 
 	/* A namespace of another test has a copy, for a moment; and its own loops, which come and go, may have the same path. */
 	for (int i = 0; loop_left && i < 500; i++) {
 		usleep(10000);
-		loop_left = has_loop();
+		loop_left = count_loops() > 0;
 	}
-	cr_expect_not(is_mounted(), "call %d", n);
+	cr_expect_not(count_mounts() > 0, "call %d", n);
 	cr_expect_not(loop_left, "call %d", n);
 	cr_expect_eq(count_entries("store/sandboxes"), 0, "call %d", n);
 	cr_expect_eq(count_entries("store/work"), 0, "call %d", n);

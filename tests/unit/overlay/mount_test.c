@@ -52,24 +52,6 @@ static void make_layer(int i)
 		cr_assert_eq(mknodat(room_fd, path, S_IFCHR, makedev(0, 0)), 0);
 }
 
-static bool has(int fd, const char *name)
-{
-	struct stat st;
-
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static void expect_text(int fd, const char *name, const char *wanted)
-{
-	char text[32] = "";
-	int file = openat(fd, name, O_RDONLY | O_CLOEXEC);
-
-	cr_assert_geq(file, 0, "%s", name);
-	cr_assert_geq(read(file, text, sizeof(text) - 1), 0);
-	close(file);
-	cr_expect_str_eq(text, wanted);
-}
-
 static int open_dir(const char *name)
 {
 	int fd = openat(room_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -4,6 +4,7 @@
 /* room - a directory of its own for each test of the overlay room, in /tmp or where OVERLAY_ROOM says */
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,4 +48,54 @@ __attribute__((unused)) static bool room_has(const char *name)
 	struct stat st;
 
 	return fstatat(room_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+__attribute__((unused)) static void expect_text(int dir_fd, const char *name, const char *wanted)
+{
+	char text[32] = "";
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+
+	cr_assert_geq(fd, 0, "%s: %d", name, errno);
+	cr_assert_geq(read(fd, text, sizeof(text) - 1), 0);
+	close(fd);
+	cr_expect_str_eq(text, wanted);
+}
+
+__attribute__((unused)) static bool has(int fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Mounts of the room. */
+__attribute__((unused)) static int count_mounts(void)
+{
+	char line[1024];
+	int n = 0;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, room_path) != NULL;
+	fclose(f);
+	return n;
+}
+
+/* Loop devices that have a file of the room. */
+__attribute__((unused)) static int count_loops(void)
+{
+	char path[64], line[256];
+	int n = 0;
+
+	for (int i = 0; i < 256; i++) {
+		snprintf(path, sizeof(path), "/sys/block/loop%d/loop/backing_file", i);
+
+		FILE *f = fopen(path, "re");
+
+		if (!f)
+			continue;
+		n += fgets(line, sizeof(line), f) && strstr(line, room_path);
+		fclose(f);
+	}
+	return n;
 }
