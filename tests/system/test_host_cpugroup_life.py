@@ -6,7 +6,7 @@ import os
 import time
 
 import linux
-from case import alone, deadline, each, envs, eq, has, true
+from case import alone, deadline, each, envs, eq, has, true, wall
 from load import Groups, cpus, groups, number, pids_below, populated, two_cpus, working, write
 
 WALL = "both"
@@ -56,6 +56,7 @@ def test_a_group_with_nested_groups_is_frozen_as_one(t):
         true(cpus(1, gold)[0] > 0, "nothing runs")
 
 
+@wall("process", "processes of a guest are not the group's")
 @envs("host")
 @deadline(60)
 def test_a_fork_bomb_is_killed_with_its_group(t):
