@@ -22,12 +22,9 @@
 
 int foreground_begin(struct foreground *f, struct error *err)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	f->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	return f->signal_fd < 0 ? error_set(err, errno, "make a signal descriptor") : 0;
+	proc_block_signals(0);
+	f->signal_fd = proc_signal_fd();
+	return f->signal_fd < 0 ? error_set(err, -f->signal_fd, "make a signal descriptor") : 0;
 }
 
 static int pipe_for(struct foreground *f, int fd, struct error *err)

@@ -18,6 +18,7 @@
 #include "runtime/vm_ask.h"
 #include "runtime/vm_process.h"
 #include "spec/base/auto.h"
+#include "spec/base/proc.h"
 #include "vm/vm.h"
 
 #define EXEC_TIMEOUT_MS 60000
@@ -34,12 +35,9 @@ struct proxy {
 /* Blocked all, so that the kernel keeps them for us and none ends this process but SIGKILL. */
 static int take_signals(struct proxy *x, struct error *err)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	x->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	return x->signal_fd < 0 ? error_set(err, errno, "make a signal descriptor") : 0;
+	proc_block_signals(0);
+	x->signal_fd = proc_signal_fd();
+	return x->signal_fd < 0 ? error_set(err, -x->signal_fd, "make a signal descriptor") : 0;
 }
 
 /*

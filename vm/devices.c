@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "spec/base/auto.h"
+#include "spec/base/proc.h"
 #include "vm/jail.h"
 #include "vm/machine.h"
 
@@ -117,6 +118,7 @@ static void *serve(void *arg)
 {
 	struct slot *s = arg;
 
+	proc_block_signals(0);
 	/* Before the server looks at what it has. */
 	if (s->vm->config.has_jail)
 		s->result = jail_keep(VM_FS_CAPS, &s->error);

@@ -88,6 +88,8 @@ struct vm {
 	int end_fd, left_fd; /* written to at the end, and by each thread as it leaves */
 	atomic_int end; /* enum vm_end, or -1 */
 	atomic_bool is_stopping;
+	pid_t pid;
+	atomic_uint n_signals; /* SIGRTMAX of others', until the loop has passed them on */
 	unsigned stuck_threads;
 	pthread_mutex_t end_lock;
 	struct error end_error;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "spec/base/auto.h"
+#include "spec/base/proc.h"
 #include "vm/jail.h"
 #include "vm/machine.h"
 
@@ -155,14 +156,25 @@ static bool on_exit_reason(struct vcpu *cpu)
 	return false;
 }
 
-/* Every signal but the kick is left to whoever waits for it in another thread. */
-static void unblock_kick(void)
-{
-	sigset_t kick;
+/*
+ * What interrupts a vCPU is its own process's. The same signal from anybody else is meant for the guest, like all others,
+ * and the loop's to hear of: a vCPU takes it only because it is let through there.
+ */
+static _Thread_local struct vm *this_vm;
 
-	sigemptyset(&kick);
-	sigaddset(&kick, SIGRTMAX);
-	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+static void on_kick_signal(int number, siginfo_t *info, void *context)
+{
+	uint64_t one = 1;
+	int code = errno;
+
+	(void)number;
+	(void)context;
+	if (!this_vm || (info->si_code == SI_TKILL && info->si_pid == this_vm->pid))
+		return;
+	atomic_fetch_add(&this_vm->n_signals, 1);
+	if (write(this_vm->end_fd, &one, sizeof(one)) < 0)
+		one = 0; /* the loop has been woken */
+	errno = code;
 }
 
 /* A guest whose kernel has no such clock: -EINVAL, and nothing to be told. */
@@ -179,7 +191,8 @@ void *run_vcpu(void *arg)
 	struct vm *vm = cpu->vm;
 	struct error refused = ERROR_INIT;
 
-	unblock_kick();
+	this_vm = vm;
+	proc_block_signals(SIGRTMAX); /* all others are left to whoever waits for them in another thread */
 	if (vm->config.has_jail &&
 	    (jail_keep(0, &refused) < 0 || jail_enter(JAIL_VCPU, NULL, 0, &refused) < 0))
 		vm_ended(vm, VM_END_ERROR, &refused);
@@ -203,16 +216,12 @@ void *run_vcpu(void *arg)
 
 /* ---- threads ---- */
 
-static void on_kick_signal(int number)
-{
-	(void)number;
-}
-
 static int start_vcpus(struct vm *vm, struct error *err)
 {
-	struct sigaction kick = { .sa_handler = on_kick_signal };
+	struct sigaction kick = { .sa_sigaction = on_kick_signal, .sa_flags = SA_SIGINFO };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
+	vm->pid = getpid();
 	sigaction(SIGRTMAX, &kick, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
@@ -319,6 +328,8 @@ static void on_end(void *arg, uint32_t events)
 	(void)events;
 	if (read(vm->end_fd, &count, sizeof(count)) < 0)
 		return;
+	for (unsigned n = atomic_exchange(&vm->n_signals, 0); n > 0 && vm->config.signalled; n--)
+		vm->config.signalled(vm->config.signalled_arg, SIGRTMAX);
 }
 
 /* The panic's first line begins the last words, if there is one; else they are what fits. An enemy's text, for people. */

@@ -21,8 +21,8 @@
  * firmware, no PCI, no BIOS, no legacy device. The kernel is entered as a PVH guest. Threads: one per
  * vCPU, one per shared file system, and the caller's, which turns the loop of all other devices.
  *
- * Of the process: vm_run() installs a handler for SIGRTMAX that does nothing (it interrupts KVM_RUN) and
- * ignores SIGPIPE. It is meant for a process that is nothing but a VMM. All other signals can be blocked.
+ * Of the process: vm_run() installs a handler for SIGRTMAX (it interrupts KVM_RUN; one that somebody else sent is told
+ * to signalled()) and ignores SIGPIPE. It is meant for a process that is nothing but a VMM. All signals can be blocked.
  */
 
 #include <stdbool.h>
@@ -82,6 +82,10 @@ struct vm_config {
 	/* Called with the name of each step as it is done, in the thread that does it. May be NULL. */
 	void (*trace)(void *arg, const char *step, uint64_t monotonic_ns);
 	void *trace_arg;
+
+	/* From the loop: a SIGRTMAX that is not the machine's own. May be NULL. */
+	void (*signalled)(void *arg, int number);
+	void *signalled_arg;
 };
 
 enum vm_end {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -155,4 +156,20 @@ int proc_pidfd_wait(int pidfd, int timeout_ms)
 		if (n == 0)
 			return -ETIMEDOUT;
 	}
+}
+
+/* What the kernel takes for a set of signals: 64 bits, the first of which is signal 1. */
+void proc_block_signals(int but)
+{
+	uint64_t set = but > 0 ? ~(UINT64_C(1) << (but - 1)) : UINT64_MAX;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, sizeof(set));
+}
+
+int proc_signal_fd(void)
+{
+	uint64_t set = UINT64_MAX;
+	long fd = syscall(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
+
+	return fd < 0 ? -errno : (int)fd;
 }

@@ -69,3 +69,11 @@ int proc_pidfd_send(int pidfd, int signo);
 
 /* Waits until the process behind pidfd has exited. timeout_ms < 0 is not allowed. -ETIMEDOUT. */
 int proc_pidfd_wait(int pidfd, int timeout_ms);
+
+/*
+ * Blocks every signal there is: those, too, that a C library keeps for itself and leaves out of sigfillset(). Of
+ * the calling thread alone. but: one that is let through; 0: none.
+ */
+void proc_block_signals(int but);
+/* A descriptor to read them from: CLOEXEC, not blocking. -errno. */
+int proc_signal_fd(void);

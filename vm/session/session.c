@@ -68,6 +68,14 @@ static void ending(void *arg)
 		vm_fs_ending(m->config->shares[i].fs);
 }
 
+static void signalled(void *arg, int number)
+{
+	struct core *core = arg;
+
+	core_on_signal(core, number);
+	clients_reap(core);
+}
+
 /* ---- making ---- */
 
 /* Lines, echo and signals are the guest's terminal's business: ours passes bytes. */
@@ -110,6 +118,8 @@ static int make(const struct vm_session_config *config, struct core *core, struc
 
 	machine.loop_calls = loop_calls;
 	machine.n_loop_calls = ARRAY_SIZE(loop_calls);
+	machine.signalled = signalled;
+	machine.signalled_arg = core;
 
 	int r = config->terminal ? make_raw(config->stdio[0], err) : 0;
 

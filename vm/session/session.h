@@ -79,7 +79,7 @@ struct vm_session_end {
  * Runs the container to its end. < 0: the machine could not be made or would not go on, or the guest died; *ret is filled
  * in then, too, and err is a sentence for a person with the guest's last words in it.
  *
- * All signals that can be caught but SIGRTMAX (vm.h) are taken by the session: before the start SIGTERM, SIGINT, SIGQUIT and SIGHUP end
+ * All signals that can be caught are taken by the session: before the start SIGTERM, SIGINT, SIGQUIT and SIGHUP end
  * it with 128 + signal, as they end the stub; afterwards every signal goes to the program. SIGWINCH is a resize.
  */
 int vm_session_run(const struct vm_session_config *config, struct vm_session_end *ret,

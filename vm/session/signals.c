@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * signals - what is sent to this process is meant for the container's program
+ * signals - what is sent to this process is meant for the container's program: any of the 64. The machine takes its vCPUs
+ * out of the guest by one, too, which it tells apart (vm.h, signalled)
  *
  * All are blocked and read from a descriptor. To the first process of a pid namespace the kernel delivers no signal
  * that has its default action; one that is blocked it queues nevertheless (kernel/signal.c, sig_ignored()).
@@ -11,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "spec/base/proc.h"
 #include "vm/session/core.h"
 
 static void on_signals(void *arg, uint32_t events)
@@ -24,16 +26,10 @@ static void on_signals(void *arg, uint32_t events)
 
 int signals_begin(struct core *c, struct error *err)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	if (pthread_sigmask(SIG_BLOCK, &all, NULL) != 0)
-		return error_set(err, EINVAL, "block signals");
-	/* This one takes vCPUs out of the guest (vm.h). */
-	sigdelset(&all, SIGRTMAX);
-	c->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	proc_block_signals(0);
+	c->signal_fd = proc_signal_fd();
 	if (c->signal_fd < 0)
-		return error_set(err, errno, "read signals from a descriptor");
+		return error_set(err, -c->signal_fd, "read signals from a descriptor");
 
 	int r = virtio_loop_watch(c->loop, c->signal_fd, EPOLLIN, on_signals, c);
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -152,4 +153,52 @@ Test(proc, signals_neither_end_nor_lengthen_a_wait, .timeout = 20)
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+/* In a child, which has no threads of the test's: sends itself all there are, and reads them. */
+static int read_all_signals(void)
+{
+	uint64_t seen = 0;
+	struct signalfd_siginfo si;
+
+	proc_block_signals(0);
+
+	int fd = proc_signal_fd();
+
+	for (int n = 1; n <= 64; n++) { /* one by one: SIGCONT and the stops take each other back */
+		if (n == SIGKILL || n == SIGSTOP)
+			continue;
+		kill(getpid(), n);
+		if (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+			seen |= UINT64_C(1) << (si.ssi_signo - 1);
+	}
+	return seen == ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)) ? 7 : 1;
+}
+
+Test(proc, every_signal_can_be_read_those_of_a_c_library_too, .timeout = 20)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(read_all_signals());
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status), "signal %d was not blocked", WTERMSIG(status));
+	cr_assert_eq(WEXITSTATUS(status), 7);
+}
+
+Test(proc, one_signal_may_be_let_through, .timeout = 20)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		proc_block_signals(64);
+		kill(getpid(), 33);
+		kill(getpid(), 64);
+		_exit(1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFSIGNALED(status));
+	cr_assert_eq(WTERMSIG(status), 64);
 }
