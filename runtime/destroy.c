@@ -17,6 +17,7 @@
 #include "runtime/group_record.h"
 #include "runtime/launch/hooks.h"
 #include "runtime/oom_record.h"
+#include "runtime/vm_ask.h"
 #include "runtime/vm_network.h"
 #include "runtime/vm_record.h"
 #include "runtime/residual.h"
@@ -179,6 +180,8 @@ static int delete_whole(struct destroy *d, enum rt_delete_mode mode, struct erro
 		vm_record_tell_death(d->ctx, d->state);
 	}
 	remove_other_end(d);
+	if (status == RT_RUNNING && d->state->is_vm && storage_is_kept(d->state->sandbox, d->state->id))
+		wall_let_end(d->ctx, d->state);
 	if (status != RT_STOPPED || mode == RT_DELETE_FORCE) {
 		int r = kill_all(d, err);
 

@@ -75,6 +75,8 @@ int rt_kill(const struct rt_context *ctx, const char *id, int signo, enum rt_kil
 		r = wall_signal(ctx, id, signo, scope, err);
 		return r == -ESRCH && scope == RT_KILL_ALL ? 0 : r;
 	}
+	if (signo == SIGKILL && state.pid && wall_let_end(ctx, &state))
+		return 0;
 	if (scope == RT_KILL_ALL) {
 		/* Sent by engines as a matter of course: a container that is gone already is no error. */
 		r = state.pid ? signal_all(&state, signo, &a, err) : 0;

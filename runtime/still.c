@@ -95,8 +95,9 @@ static int sync_guest(const struct still *s, enum rt_status status, struct error
 	int r;
 
 	if (status == RT_PAUSED) {
-		r = error_rule(err, EAGAIN, "a paused virtual machine may have files that are not written yet");
-		error_hint(err, "resume it");
+		r = error_rule(err, EAGAIN, "container \"%s\" is paused: what its guest still holds of written files cannot be had",
+			       s->id);
+		error_hint(err, "resume it first: this command freezes it by itself, once the guest has written");
 		return r;
 	}
 	r = wall_tell(s->ctx, s->id, WIRE_SYNC, NULL, SYNC_TIMEOUT_MS, err);
@@ -121,6 +122,7 @@ int still_begin(void *still, struct error *err)
 
 	if (status == RT_STOPPED)
 		return 0;
+	s->is_vm = state.is_vm;
 	r = state.is_vm ? sync_guest(s, status, err) : 0;
 	if (r < 0)
 		return r;
@@ -158,6 +160,8 @@ int still_end(void *still, struct error *err)
 	/* Killed and gone meanwhile: nobody wrote, and nobody is left to be thawed. */
 	if (fd < 0 || cg_is_populated(fd) == 0)
 		r = 0;
+	else if (s->is_ours && s->is_vm && r == 0)
+		wall_resumed(s->ctx, s->id);
 	if (s->is_ours)
 		dismiss_helper(s);
 	if (r < 0)

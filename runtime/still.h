@@ -20,6 +20,7 @@ struct still {
 	struct arena *a;
 	bool is_frozen; /* by somebody: has to be so at the end, too */
 	bool is_ours; /* by us */
+	bool is_vm;
 	pid_t helper;
 	int pipe_fd;
 };

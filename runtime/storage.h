@@ -92,6 +92,8 @@ void storage_warm(const struct build *b);
 /* Reports what it cannot take down in the log: whoever calls it has an error already. */
 void storage_undo(struct build *b);
 
+/* Will what the container wrote into its root's sandbox be there after its end? */
+bool storage_is_kept(const struct rt_sandbox *sandbox, const char *id);
 /* For a container that has ended. opened: its store, or NULL. */
 int storage_end(const struct rt_sandbox *sandbox, const struct ovl_store *opened, int state_dir, const char *id,
 		struct error *err);

@@ -94,6 +94,24 @@ static int keep_own(const struct ovl_store *store, char *slots, const char *id, 
 	return 0;
 }
 
+bool storage_is_kept(const struct rt_sandbox *sandbox, const char *id)
+{
+	static struct arena a = ARENA_INIT;
+	struct ovl_sandbox *v;
+	struct ovl_store store;
+	bool is_kept = false;
+	size_t n = 0;
+
+	if (!sandbox || open_store(sandbox->store, &store, NULL) < 0)
+		return false;
+	if (ovl_sandboxes(&store, &a, &v, &n, NULL) < 0)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		is_kept |= strcmp(v[i].name, id) == 0 && v[i].keep;
+	ovl_store_close(&store);
+	return is_kept;
+}
+
 int storage_end_noted(const struct rt_context *ctx, int state_dir, const char *id, struct error *err)
 {
 	static struct arena a = ARENA_INIT;

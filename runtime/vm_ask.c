@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "runtime/texts.h"
 #include "runtime/vm_record.h"
 #include "spec/base/auto.h"
+#include "spec/base/proc.h"
 
 #define CONNECT_TIMEOUT_S 2
 
@@ -99,4 +101,26 @@ void wall_resumed(const struct rt_context *ctx, const char *id)
 		return;
 	error_line(&err, line, sizeof(line));
 	log_debug(ctx->log, "the guest's clock was not told of the pause: %s", line);
+}
+
+/*
+ * What its program wrote into a sandbox may be in the guest's memory still (FUSE_WRITEBACK_CACHE). So the program is killed
+ * first, and the machine ends by itself when all is written, or is not waited for.
+ */
+bool wall_let_end(const struct rt_context *ctx, const struct rt_state *state)
+{
+	auto_client struct vm_client c = VM_CLIENT_INIT;
+	auto_buf struct buf items = BUF_INIT;
+
+	if (!state->is_vm || !state->sandbox || state->sandbox->slots[0] != 'w' ||
+	    state_status(ctx, -1, state) != RT_RUNNING)
+		return false;
+
+	auto_close int pidfd = state_pidfd(state, NULL);
+
+	wire_add_u32(&items, WIRE_T_PROCESS, 0);
+	wire_add_u32(&items, WIRE_T_SIGNAL, SIGKILL);
+	return pidfd >= 0 && wall_meet(ctx, state->id, WALL_LAST_WORD_MS, &c, NULL) == 0 &&
+	       vm_client_ask(&c, WIRE_SIGNAL, &items, NULL, 0, WALL_LAST_WORD_MS, NULL, NULL, NULL) == 0 &&
+	       proc_pidfd_wait(pidfd, WALL_LAST_WRITE_MS) == 0;
 }

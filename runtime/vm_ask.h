@@ -9,11 +9,14 @@
  */
 
 #include "runtime/runtime.h"
+#include "runtime/state.h"
 #include "runtime/vm_plan.h"
 #include "vm/session/client.h"
 
 #define WALL_ASK_MS 10000  /* for who came to learn it */
 #define WALL_BRIEF_MS 1000 /* where the guest's word is one among others */
+#define WALL_LAST_WORD_MS 1500  /* before it is killed: one that says nothing */
+#define WALL_LAST_WRITE_MS 5000 /* and one that does, and has much to write */
 
 /* A connected socket. At most a moment, also when nobody accepts. */
 int wall_connect(const struct rt_context *ctx, const char *id, struct error *err);
@@ -33,3 +36,10 @@ int wall_stats(const struct rt_context *ctx, const char *id, int timeout_ms, str
 
 /* After a thaw: without it the guest's clock wakes watchdogs. Failure is no matter. */
 void wall_resumed(const struct rt_context *ctx, const char *id);
+
+/*
+ * Before a running machine is killed: has its program killed inside, upon which the guest writes what it still holds of a
+ * sandbox's files, and the machine ends. True: it has ended so. Bounded, and over at once where nothing can be lost:
+ * another wall, files of a bundle, which are written through, a paused machine, which cannot be asked.
+ */
+bool wall_let_end(const struct rt_context *ctx, const struct rt_state *state);
