@@ -14,14 +14,6 @@ static void add_json(struct buf *out, const pid_t *pids, size_t n)
 	buf_puts(out, "]\n");
 }
 
-static void add_guest_json(struct buf *out, const struct rt_guest_process *v, size_t n)
-{
-	buf_putc(out, '[');
-	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "%s%u", i ? "," : "", v[i].pid);
-	buf_puts(out, "]\n");
-}
-
 /* As ps -ef would in the guest. */
 static void add_guest_table(struct buf *out, const struct rt_guest_process *v, size_t n)
 {
@@ -43,14 +35,24 @@ static void add_guest_table(struct buf *out, const struct rt_guest_process *v, s
 static int print_guest(struct cli *cli, const struct rt_guest_process *v, size_t n, struct error *err)
 {
 	auto_buf struct buf out = BUF_INIT;
-	const char *format = cli_text(&cli->args, "format");
 
 	if (cli->args.n_operands > 1)
 		return error_rule(err, ENOTSUP, "options for ps: the processes of a virtual machine are listed by its guest");
-	if (format && !strcmp(format, "json"))
-		add_guest_json(&out, v, n);
-	else
-		add_guest_table(&out, v, n);
+	add_guest_table(&out, v, n);
+	return cli_print(&out, err);
+}
+
+/* Engines look these up in the host's /proc, so they are the host's pids behind either wall. */
+static int print_host_pids(struct cli *cli, const char *id, struct error *err)
+{
+	auto_buf struct buf out = BUF_INIT;
+	pid_t *pids;
+	size_t n;
+	int r = rt_pids(&cli->ctx, id, cli->arena, &pids, &n, err);
+
+	if (r < 0)
+		return r;
+	add_json(&out, pids, n);
 	return cli_print(&out, err);
 }
 
@@ -67,6 +69,8 @@ int cmd_ps(struct cli *cli, struct error *err)
 
 	if (!id)
 		return -EINVAL;
+	if (format && !strcmp(format, "json"))
+		return print_host_pids(cli, id, err);
 
 	int r = rt_guest_processes(&cli->ctx, id, cli->arena, &is_vm, &guests, &n, err);
 
@@ -74,13 +78,8 @@ int cmd_ps(struct cli *cli, struct error *err)
 		return r < 0 ? r : print_guest(cli, guests, n, err);
 	r = rt_pids(&cli->ctx, id, cli->arena, &pids, &n, err);
 
-	if (r < 0)
-		return r;
-	if (format && !strcmp(format, "json")) {
-		add_json(&out, pids, n);
-		return cli_print(&out, err);
-	}
-	r = cli_ps_run(cli->args.operands + 1, cli->arena, &table, err);
+	if (r == 0)
+		r = cli_ps_run(cli->args.operands + 1, cli->arena, &table, err);
 	if (r == 0)
 		r = cli_ps_filter(table.data ? table.data : "", pids, n, &out, err);
 	return r < 0 ? r : cli_print(&out, err);
