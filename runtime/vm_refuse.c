@@ -70,6 +70,18 @@ static bool is_standard(const struct spec_device *d)
 	return d->type == 'p'; /* a fifo */
 }
 
+/* What engines write for --privileged: any device may be used, and every one of the host's is listed. */
+static bool allows_all(const struct spec_resources *res)
+{
+	for (size_t i = 0; res && i < res->n_devices; i++) {
+		const struct spec_device_rule *rule = &res->devices[i];
+
+		if (rule->allow && rule->type == 'a' && rule->major < 0 && rule->minor < 0)
+			return true;
+	}
+	return false;
+}
+
 static int check_devices(const struct spec_linux *lx, struct error *err)
 {
 	for (size_t i = 0; i < lx->n_devices; i++) {
@@ -82,7 +94,10 @@ static int check_devices(const struct spec_linux *lx, struct error *err)
 				   (long long)d->major, (long long)d->minor, d->path);
 
 		error_at(err, "/linux/devices/%zu", i);
-		error_hint(err, "a guest has null, zero, full, random, urandom, tty, console and ptmx");
+		error_hint(err, allows_all(lx->resources) ?
+				"--privileged of an engine passes every device of the host: leave it out, and give all "
+				"rights over the guest by --cap-add ALL --security-opt seccomp=unconfined" :
+				"a guest has null, zero, full, random, urandom, tty, console and ptmx");
 		return r;
 	}
 	return 0;

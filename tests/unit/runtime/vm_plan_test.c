@@ -187,6 +187,7 @@ Test(vm_refuse, devices_of_the_host_but_not_those_every_guest_has)
 {
 	struct spec_device devices[] = { { .type = 'c', .path = "/dev/null", .major = 1, .minor = 3 },
 					 { .type = 'b', .path = "/dev/sda", .major = 8, .minor = 0 } };
+	struct spec_device_rule rule = { .allow = true, .type = 'a', .major = -1, .minor = -1, .access = 7 };
 	struct error err = ERROR_INIT;
 
 	spec.linux_.devices = devices;
@@ -194,6 +195,13 @@ Test(vm_refuse, devices_of_the_host_but_not_those_every_guest_has)
 	cr_expect_eq(wall_check(&spec, &err), 0, "%s", err.text);
 	spec.linux_.n_devices = 2;
 	refused("/linux/devices/1", "no device b 8:0 of the host's");
+	wall_check(&spec, &err);
+	cr_expect(strstr(err.hint, "ptmx"), "%s", err.hint);
+	spec.linux_.resources = &res;
+	res.devices = &rule;
+	res.n_devices = 1;
+	wall_check(&spec, &err);
+	cr_expect(strstr(err.hint, "--privileged"), "%s", err.hint);
 }
 
 Test(vm_refuse, mounts_that_would_show_up_on_the_host_or_come_from_it)
