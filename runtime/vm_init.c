@@ -17,6 +17,7 @@
 #include "namespaces/tap.h"
 #include "runtime/init.h"
 #include "runtime/keep_fds.h"
+#include "runtime/vm_names.h"
 #include "runtime/vm_process.h"
 #include "runtime/vm_record.h"
 #include "runtime/vm_wall.h"
@@ -36,6 +37,7 @@ struct machine {
 	int terminal; /* the peer; -1: none */
 	bool has_tap;
 	struct ns_tap tap;
+	int names_fd; /* -1: none */
 	struct buf create;
 	int root_fd, volumes_fd, proc_fd;
 	struct vm_fs *root, *volumes;
@@ -103,6 +105,8 @@ static int open_shares(struct machine *m, struct error *err)
 		m->volumes_fd = openat(top, "volumes", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (m->root_fd < 0 || (m->volumes_fd < 0 && ns_has_volumes(m->b->ns)))
 		return error_set(err, errno, "open what the guest is to see");
+	if (m->has_tap)
+		m->names_fd = vm_names_open(m->b->spec, top, &m->create);
 	m->proc_fd = procfs_openat(ns_procfs_fd(m->b->ns), "self/fd", O_RDONLY | O_DIRECTORY, err);
 	return m->proc_fd < 0 ? m->proc_fd : 0;
 }
@@ -132,13 +136,13 @@ static int close_others(struct machine *m, struct error *err)
 	const struct wall *w = m->b->vm;
 	const struct launch *l = m->launch;
 	const struct trace *t = m->b->ctx->trace;
-	int keep[12 + VM_MAX_INITRAMFS] = {
+	int keep[13 + VM_MAX_INITRAMFS] = {
 		w->kvm_fd, w->kernel_fd, w->listen_fd, w->record_fd, l->stub_go, l->stub_status, l->sync[1],
-		m->root_fd, m->volumes_fd, m->proc_fd, m->has_tap ? m->tap.fd : -1, t ? t->fd : -1,
+		m->root_fd, m->volumes_fd, m->proc_fd, m->has_tap ? m->tap.fd : -1, t ? t->fd : -1, m->names_fd,
 	};
 
-	memcpy(keep + 12, w->initramfs, w->n_initramfs * sizeof(keep[0]));
-	return keep_fds(keep, 12 + w->n_initramfs, err);
+	memcpy(keep + 13, w->initramfs, w->n_initramfs * sizeof(keep[0]));
+	return keep_fds(keep, 13 + w->n_initramfs, err);
 }
 
 static void settle(void)
@@ -262,6 +266,7 @@ _Noreturn static void run(struct machine *m, const int stdio[3], struct error *e
 		.listen_fd = w->listen_fd,
 		.stdio = { stdio[0], stdio[1], stdio[2] },
 		.terminal = m->terminal >= 0,
+		.names_fd = m->names_fd,
 		.gate_fd = m->launch->stub_go,
 		.status_fd = m->launch->stub_status,
 		.created = on_created,
@@ -282,7 +287,7 @@ _Noreturn static void run(struct machine *m, const int stdio[3], struct error *e
 
 _Noreturn void wall_child(struct launch *l, struct build *b)
 {
-	static struct machine m = { .terminal = -1, .root_fd = -1, .volumes_fd = -1, .proc_fd = -1, .create = BUF_INIT };
+	static struct machine m = { .terminal = -1, .root_fd = -1, .volumes_fd = -1, .proc_fd = -1, .names_fd = -1, .create = BUF_INIT };
 	struct error err = ERROR_INIT;
 	int stdio[3];
 

@@ -9,6 +9,7 @@
  * that is done there is nobody else to serve.
  */
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,6 +85,30 @@ void stream_end(struct stream *s);
 /* Waits until the nodes of the ports are there. */
 int stream_wait(struct stream *s, int timeout_ms, struct error *err);
 
+/* ---- names (names.c) ---- */
+
+enum { NAMES_ASKED = 256 };
+
+/* Who asked what, by the number that the question has on its way. */
+struct names {
+	int fd, at; /* the socket that stands for the host's name server; -1: there is none */
+	uint16_t last;
+	struct {
+		struct sockaddr_in who;
+		uint16_t theirs, ours;
+		bool is_open;
+	} asked[NAMES_ASKED];
+};
+
+struct agent;
+
+/* Loopback is up. address: of WIRE_T_NAMES. */
+int names_begin(struct names *s, const uint8_t address[static 4], struct error *err);
+void names_watch(struct agent *a);
+void names_turn(struct agent *a);
+/* A WIRE_ANSWER. */
+void names_answer(struct agent *a, const void *payload, size_t n);
+
 /* ---- processes (process.c) ---- */
 
 enum { PROCESS_STREAMS = 3 };
@@ -101,8 +126,6 @@ struct process {
 	struct winsize size;
 	bool has_size;
 };
-
-struct agent;
 
 /* Makes the entry and the streams that WIRE_T_STDIO of the payload asks for. */
 int process_new(struct agent *a, uint32_t id, const void *payload, size_t n, uint32_t uid, struct process **ret,
@@ -180,6 +203,7 @@ struct agent {
 	struct polls polls;
 	struct process *processes;
 	struct job *jobs;
+	struct names names;
 	struct container container;
 };
 

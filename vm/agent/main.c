@@ -47,6 +47,7 @@ static void turn(struct agent *a)
 	container_watch(a);
 	job_watch(a);
 	process_watch(a);
+	names_watch(a);
 	while (poll(p->v, p->n, p->timeout_ms) < 0 && errno == EINTR)
 		;
 
@@ -60,6 +61,7 @@ static void turn(struct agent *a)
 		process_reap(a);
 	}
 	container_turn(a);
+	names_turn(a);
 	/* Last: what it begins has no place among this turn's events. */
 	channel_turn(a);
 }
@@ -68,7 +70,7 @@ int main(void)
 {
 	static struct agent a = {
 		.log = { .fd = -1 }, .console = -1, .channel = -1, .signals = -1,
-		.in = WIRE_INBOX_INIT(WIRE_MAX_REQUEST), .out = BUF_INIT,
+		.in = WIRE_INBOX_INIT(WIRE_MAX_REQUEST), .out = BUF_INIT, .names = { .fd = -1, .at = -1 },
 		.container = { .cgroup_fd = -1, .memory_events = -1, .at_memory = -1, .launch = LAUNCH_INIT,
 			       .host = { .root_fd = -1 }, .shares = { -1, -1 } },
 	};

@@ -70,6 +70,10 @@ static int dispatch(struct agent *a, const struct wire_header *h, const void *pa
 		if (wire_get_u32(payload, h->size, WIRE_T_PORT, &port) == 0)
 			process_input_ended(a, port);
 		return 0;
+	case WIRE_ANSWER:
+		*ret_later = true; /* no reply */
+		names_answer(a, payload, h->size);
+		return 0;
 	case WIRE_START:
 		*ret_later = true;
 		return start_container(a, h->id, payload, h->size, err);

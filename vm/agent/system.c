@@ -209,6 +209,8 @@ int system_prepare(struct agent *a, const void *payload, size_t n, struct error 
 
 		r = agent_net_apply(has_net ? item.bytes : NULL, has_net ? item.n : 0, err);
 	}
+	if (r == 0 && wire_find(payload, n, WIRE_T_NAMES, &item))
+		r = item.n == 4 ? names_begin(&a->names, item.bytes, err) : error_set(err, EPROTO, "read the address of the name server");
 	return r;
 }
 

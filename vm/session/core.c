@@ -410,6 +410,8 @@ void core_on_frame(struct core *c, const struct wire_header *h, const void *payl
 		on_exited(c, payload, h->size);
 	else if (h->type == WIRE_OOM)
 		on_oom(c, payload, h->size);
+	else if (h->type == WIRE_QUESTION)
+		names_ask(c, payload, h->size);
 	else
 		core_break(c, "a frame has no known type");
 }
@@ -446,6 +448,7 @@ void core_clear(struct core *c, const struct vm_session_config *config)
 		.gate_fd = config->gate_fd,
 		.status_fd = config->status_fd,
 		.terminal_fd = config->terminal ? config->stdio[0] : -1,
+		.names_fd = config->names_fd > 0 ? config->names_fd : -1,
 		.in = WIRE_INBOX_INIT(WIRE_MAX_REPLY),
 		.last_port = VIRTIO_CONSOLE_PORTS - CORE_FIRST_PORT - 1,
 		.oom_tokens = OOM_TOKENS,
@@ -488,6 +491,8 @@ int core_begin(struct core *c, struct virtio_loop *loop, const struct core_host 
 		r = begin_clock(c, err);
 	if (r == 0)
 		r = signals_begin(c, err);
+	if (r == 0)
+		r = names_begin(c, err);
 	if (r == 0 && config->listen_fd >= 0)
 		r = clients_begin(c, config->listen_fd, err);
 	return r;
@@ -522,6 +527,7 @@ void core_free(struct core *c)
 {
 	channel_end(c);
 	clients_end(c);
+	names_end(c);
 	close_gate(c);
 	if (c->timer_fd >= 0)
 		virtio_loop_forget(c->loop, c->timer_fd);

@@ -27,6 +27,7 @@ enum {
 	CORE_MAX_TO_CLIENT = WIRE_MAX_REPLY + (64 << 10),
 	CORE_READ = 64 << 10, /* bytes per turn of the loop */
 	CORE_KEEP = 64 << 10, /* a buffer beyond it is given back when it is empty */
+	CORE_MAX_ANSWERS = 256 << 10, /* bytes of answers and else before answers are dropped */
 	CORE_DRAIN_MS = 5000,
 	CORE_SYNC_MS = 60000, /* for a guest to write back what it holds of files */
 	CORE_DEFAULT_MS = 120000,
@@ -111,7 +112,7 @@ struct core {
 	struct error failure;
 	int status;
 
-	int channel_fd, timer_fd, signal_fd, gate_fd, status_fd, terminal_fd;
+	int channel_fd, timer_fd, signal_fd, gate_fd, status_fd, terminal_fd, names_fd;
 	struct wire_inbox in;
 	struct buf out;
 	size_t out_done;
@@ -199,6 +200,12 @@ void clients_event(struct core *c, enum wire_type type, const void *payload, siz
 
 void relay_request(struct client *cl, const struct wire_header *h, const void *payload);
 void relay_reply(struct core *c, const struct request *r, const void *payload, size_t n);
+
+/* ---- names.c ---- */
+
+int names_begin(struct core *c, struct error *err);
+void names_end(struct core *c);
+void names_ask(struct core *c, const void *payload, size_t n);
 
 /* ---- signals.c ---- */
 

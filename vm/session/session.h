@@ -65,6 +65,12 @@ struct vm_session_config {
 	void (*oom)(void *arg, uint64_t kills, uint64_t limit, uint64_t peak);
 	void *arg;
 
+	/*
+	 * A datagram socket, connected to the name server that WIRE_T_NAMES in create speaks of: what the agent asks goes
+	 * there and comes from there. The session's. 0: there is none.
+	 */
+	int names_fd;
+
 	int boot_ms, create_ms; /* 0: 120 s */
 	bool debug;
 };

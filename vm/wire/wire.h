@@ -38,6 +38,7 @@ enum { WIRE_VERSION = 2 };
 enum {
 	WIRE_MAX_REQUEST = 8 << 20, /* of a payload to the guest: a config and its filter */
 	WIRE_MAX_REPLY = 1 << 20,   /* of a payload from the guest */
+	WIRE_MAX_DATAGRAM = 8192,
 };
 
 struct wire_header {
@@ -52,6 +53,7 @@ enum wire_type {
 	WIRE_REPLY,      /* ERROR, or as below */
 	WIRE_EXITED,     /* PROCESS, STATUS; its streams have been closed before */
 	WIRE_OOM,        /* OOM: the guest's kernel killed something of the container's for lack of memory */
+	WIRE_QUESTION,   /* DATAGRAM: to the name server that WIRE_T_NAMES spoke of. An answer comes, or does not */
 
 	/* VMM → agent: once, the first of all. CONFIG, ID, STDIO, TIME, ENTROPY and what there is of FILTER, KEYRING, MOUNT, NET, … */
 	WIRE_CREATE = 16, /* replied to when everything is built and the program waits */
@@ -62,6 +64,8 @@ enum wire_type {
 	 * late cannot tell one that was closed from one that is still to be opened.
 	 */
 	WIRE_ENDED,
+
+	WIRE_ANSWER, /* VMM → agent, not replied to: DATAGRAM, from that name server */
 
 	/* command → VMM → agent */
 	WIRE_START = 32, /* replied to when the program runs: startContainer hooks first, then its execve() */
@@ -111,6 +115,8 @@ enum wire_tag {
 	WIRE_T_ARG,          /* text, maybe no UTF-8, which JSON cannot hold: one of a process's args, in their order, in place of PROCESS_JSON's */
 	WIRE_T_VARIABLE,     /* likewise: one of its env */
 	WIRE_T_CWD,          /* likewise */
+	WIRE_T_NAMES,        /* u8[4]: a loopback address; the host has a name server there that the guest cannot reach */
+	WIRE_T_DATAGRAM,     /* bytes, WIRE_MAX_DATAGRAM at most */
 };
 
 /* All numbers in the container's own view: its pid namespace and its user ids. Times in milliseconds. */

@@ -100,7 +100,8 @@ static void world_oom(void *arg, uint64_t kills, uint64_t limit, uint64_t peak)
 	((struct world *)arg)->n_oom++;
 }
 
-static inline void world_begin(struct world *w)
+/* names_fd: 0 for none. */
+static inline void world_begin_with(struct world *w, int names_fd)
 {
 	const struct core_host host = {
 		.attach = world_attach,
@@ -142,10 +143,16 @@ static inline void world_begin(struct world *w)
 		.created = world_created,
 		.oom = world_oom,
 		.arg = w,
+		.names_fd = names_fd,
 	};
 	cr_assert_eq(virtio_loop_new(&w->loop, &err), 0);
 	core_clear(&w->core, &w->config);
 	cr_assert_eq(core_begin(&w->core, w->loop, &host, channel[0], &err), 0, "%s", err.text);
+}
+
+static inline void world_begin(struct world *w)
+{
+	world_begin_with(w, 0);
 }
 
 static inline void world_turn(struct world *w)
