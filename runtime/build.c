@@ -207,25 +207,6 @@ int build_supervise(struct build *b, struct error *err)
 	}
 }
 
-/* cl Cgroup ownership: only a writable cgroup mount of a new cgroup namespace is the container's to manage. */
-static bool wants_delegation(const struct spec *spec)
-{
-	if (!spec->linux_.ns[SPEC_NS_CGROUP].listed || spec->linux_.ns[SPEC_NS_CGROUP].path)
-		return false;
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct spec_mount *m = &spec->mounts[i];
-
-		if (!m->type || strncmp(m->type, "cgroup", 6) != 0 ||
-		    strcmp(m->destination, "/sys/fs/cgroup") != 0)
-			continue;
-		for (size_t k = 0; k < m->options.n; k++)
-			if (strcmp(m->options.v[k], "ro") == 0)
-				return false;
-		return true;
-	}
-	return false;
-}
-
 uint32_t build_host_uid(const struct build *b)
 {
 	const struct spec_linux *lx = &b->spec->linux_;
@@ -234,14 +215,14 @@ uint32_t build_host_uid(const struct build *b)
 	return lx->ns[SPEC_NS_USER].listed ? spec_host_id(&lx->uid_maps, uid) : uid;
 }
 
-/* The program's own cgroup (inner_leaf.h), then both to the container's user. */
+/* The program's own cgroup (inner_leaf.h), then both to the container's user. Those of a machine are the guest's to give. */
 static int delegate(struct build *b, struct error *err)
 {
-	const char *name = b->vm ? NULL : inner_leaf_name(b->spec->annotations, b->spec->n_annotations);
+	const char *name = inner_leaf_name(b->spec->annotations, b->spec->n_annotations);
 	auto_close int inner = name ? inner_leaf_enter(b->cgroup_fd, name, b->launch.pid, err) : -1;
 	int r = name && inner < 0 ? inner : 0;
 
-	if (r < 0 || b->vm || !wants_delegation(b->spec))
+	if (r < 0 || b->vm || !spec_wants_cgroup(b->spec))
 		return r;
 	r = cg_delegate(b->cgroup_fd, build_host_uid(b), (gid_t)-1, err);
 	return r == 0 && name ? cg_delegate(inner, build_host_uid(b), (gid_t)-1, err) : r;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/inner_leaf.h"
 #include "runtime/runtime.h"
 #include "runtime/vm_plan.h"
 #include "spec/base/auto.h"
@@ -230,6 +231,14 @@ static int check_vm(const struct spec_vm *vm, struct error *err)
 	return 0;
 }
 
+static int check_annotations(const struct spec *spec, struct error *err)
+{
+	if (!inner_leaf_name(spec->annotations, spec->n_annotations))
+		return 0;
+	return refuse(err, "/annotations/" INNER_LEAF_ANNOTATION,
+		      "a virtual machine's program has no cgroup of its own below the container's");
+}
+
 int wall_check(const struct spec *spec, struct error *err)
 {
 	int r = spec_validate_vm(spec, err);
@@ -240,6 +249,8 @@ int wall_check(const struct spec *spec, struct error *err)
 		r = check_linux(&spec->linux_, err);
 	if (r == 0)
 		r = check_mounts(spec, err);
+	if (r == 0)
+		r = check_annotations(spec, err);
 	if (r == 0 && spec->has_process)
 		r = wall_check_process(&spec->process, "/process", err);
 	return r;

@@ -145,7 +145,7 @@ static void write_annotations(struct json_w *w, const char *version, const char 
 	json_w_str(w, "dev.bulkhead.isolation", "process,vm");
 	/* What a virtual machine cannot honour, and is refused by name. */
 	json_w_str(w, "dev.bulkhead.isolation.vm.refuses",
-		   "apparmorProfile,deviceTree,diskImage,execCgroup,execCPUAffinity,hostDevices,hostFilesystems,hostNamespaces,"
+		   "apparmorProfile,cgroupLeaf,deviceTree,diskImage,execCgroup,execCPUAffinity,hostDevices,hostFilesystems,hostNamespaces,"
 		   "hypervisor,intelRdt,joinedNamespaces,memoryPolicy,mountLabel,netDevices,noPivot,notifySocket,preserveFds,"
 		   "seccompNotify,selinuxLabel,sharedPropagation");
 	/* What may stand over a root: see bulkhead-sandbox(8). */

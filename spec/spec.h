@@ -374,6 +374,9 @@ struct spec {
 	size_t raw_len;
 };
 
+/* Is the cgroup the container's to manage: has it a writable mount of it in a cgroup namespace of its own? */
+bool spec_wants_cgroup(const struct spec *spec);
+
 /* Reads dir_fd/name (bounded, no fifo, no device), parses and validates. `what` is for messages. */
 int spec_load(int dir_fd, const char *name, struct arena *a, const struct log *log,
 	      struct spec **ret, struct error *err);

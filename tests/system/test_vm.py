@@ -361,6 +361,8 @@ def on(member, **value):
 
 # What is wished, the word for it in `features`, the sentence, and the place in the config.
 REFUSED = {
+    "a cgroup of the program's own": (lambda b: b.config.update(annotations={"dev.bulkhead.cgroup-leaf": "init"}), "cgroupLeaf",
+                                      "no cgroup of its own below", "/annotations/dev.bulkhead.cgroup-leaf"),
     "pid namespace of another": (joins("pid"), "joinedNamespaces", "cannot join the pid namespace", "/linux/namespaces/"),
     "ipc namespace of another": (joins("ipc"), "joinedNamespaces", "cannot join the ipc namespace", "/linux/namespaces/"),
     "uts namespace of another": (joins("uts"), "joinedNamespaces", "cannot join the uts namespace", "/linux/namespaces/"),

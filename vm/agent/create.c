@@ -239,6 +239,9 @@ static int launch_init(struct agent *a, struct error *err)
 		r = launch_verify(l, &c->proc, err);
 	if (r == 0)
 		r = proc_apply_outside(&c->proc, l->pid, err);
+	/* Ids here are as the container has them. */
+	if (r == 0 && spec_wants_cgroup(c->spec))
+		r = cg_delegate(c->cgroup_fd, c->spec->process.user.uid, (gid_t)-1, err);
 	if (r < 0)
 		launch_abort(l);
 	return r;

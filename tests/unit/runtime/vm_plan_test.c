@@ -271,3 +271,78 @@ Test(vm_plan, option_and_annotation_say_the_same_or_nothing_is_made)
 	cr_expect_eq(choose(RT_ISOLATION_VM, "process", &is_vm), -EINVAL);
 	cr_expect_eq(choose(RT_ISOLATION_DEFAULT, "none", &is_vm), -EINVAL);
 }
+
+/* ---- the table: every member of a config, and who does it for a virtual machine ---- */
+
+#define BASE "\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"r\"}"
+#define NAMESPACES                                                                                                    \
+	"\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"network\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}]"
+#define LINUX(member) "\"linux\":{" NAMESPACES "," member "}"
+#define RESOURCES(member) LINUX("\"resources\":{" member "}")
+#define PROCESS(member) "\"linux\":{" NAMESPACES "},\"process\":{\"cwd\":\"/\",\"args\":[\"a\"]," member "}"
+
+/* at: where it is refused; NULL: the guest or the host's cgroup does it. */
+static const struct {
+	const char *text, *at;
+} members[] = {
+	{ LINUX("\"uidMappings\":[],\"gidMappings\":[]"), NULL },
+	{ LINUX("\"timeOffsets\":{}"), NULL },
+	{ LINUX("\"devices\":[{\"type\":\"c\",\"path\":\"/dev/null\",\"major\":1,\"minor\":3}]"), NULL },
+	{ LINUX("\"devices\":[{\"type\":\"c\",\"path\":\"/dev/kvm\",\"major\":10,\"minor\":232}]"), "/linux/devices/0" },
+	{ LINUX("\"devices\":[{\"type\":\"u\",\"path\":\"/dev/fuse\",\"major\":10,\"minor\":229}]"), "/linux/devices/0" },
+	{ LINUX("\"netDevices\":{\"eth0\":{}}"), "/linux/netDevices" },
+	{ LINUX("\"cgroupsPath\":\"/a/b\""), NULL },
+	{ LINUX("\"intelRdt\":{\"closID\":\"a\"}"), "/linux/intelRdt" },
+	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_INTERLEAVE\",\"nodes\":\"0\"}"), "/linux/memoryPolicy" },
+	{ LINUX("\"sysctl\":{\"net.ipv4.ip_forward\":\"1\",\"kernel.msgmax\":\"8192\"}"), NULL },
+	{ LINUX("\"rootfsPropagation\":\"rslave\""), NULL },
+	{ LINUX("\"rootfsPropagation\":\"shared\""), "/linux/rootfsPropagation" },
+	{ LINUX("\"maskedPaths\":[\"/proc/kcore\"],\"readonlyPaths\":[\"/proc/sys\"]"), NULL },
+	{ LINUX("\"mountLabel\":\"system_u:object_r:container_file_t:s0\""), "/linux/mountLabel" },
+	{ LINUX("\"personality\":{\"domain\":\"LINUX32\"}"), NULL },
+	{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"}"), NULL },
+	{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/run/l\"}"), "/linux/seccomp" },
+	{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],"
+		"\"action\":\"SCMP_ACT_NOTIFY\"}]}"), "/linux/seccomp" },
+	{ RESOURCES("\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]"), NULL },
+	{ RESOURCES("\"memory\":{\"limit\":268435456,\"reservation\":1048576,\"swap\":536870912}"), NULL },
+	{ RESOURCES("\"cpu\":{\"shares\":512,\"quota\":50000,\"period\":100000,\"cpus\":\"0\",\"mems\":\"0\",\"idle\":0}"), NULL },
+	{ RESOURCES("\"pids\":{\"limit\":10}"), NULL },
+	{ RESOURCES("\"blockIO\":{\"weight\":100}"), NULL },
+	{ RESOURCES("\"unified\":{\"memory.high\":\"1000000\",\"cpu.weight\":\"10\"}"), NULL },
+	{ PROCESS("\"terminal\":true,\"consoleSize\":{\"height\":3,\"width\":4}"), NULL },
+	{ PROCESS("\"env\":[\"A=1\"],\"user\":{\"uid\":1,\"gid\":2,\"umask\":7,\"additionalGids\":[3]}"), NULL },
+	{ PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":0,\"hard\":0}],\"noNewPrivileges\":true"), NULL },
+	{ PROCESS("\"capabilities\":{\"bounding\":[\"CAP_KILL\"]},\"oomScoreAdj\":5"), NULL },
+	{ PROCESS("\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":3}"), NULL },
+	{ PROCESS("\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":4}"), NULL },
+	{ PROCESS("\"apparmorProfile\":\"docker-default\""), "/process/apparmorProfile" },
+	{ PROCESS("\"selinuxLabel\":\"a:b:c:s0\""), "/process/selinuxLabel" },
+	{ PROCESS("\"execCPUAffinity\":{\"initial\":\"0\"}"), "/process/execCPUAffinity" },
+	{ LINUX("\"devices\":[]") ",\"hostname\":\"h\",\"domainname\":\"d\"", NULL },
+	{ LINUX("\"devices\":[]") ",\"hooks\":{\"poststop\":[{\"path\":\"/bin/true\"}]}", NULL },
+	{ LINUX("\"devices\":[]") ",\"annotations\":{\"com.example.any\":\"x\"}", NULL },
+	{ LINUX("\"devices\":[]") ",\"annotations\":{\"dev.bulkhead.cgroup-leaf\":\"x\"}", "/annotations/dev.bulkhead.cgroup-leaf" },
+	{ LINUX("\"devices\":[]") ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"overlay\",\"source\":\"o\"}]", "/mounts/0" },
+	{ LINUX("\"devices\":[]") ",\"mounts\":[{\"destination\":\"/a\",\"source\":\"/b\",\"options\":[\"bind\",\"ro\",\"nosuid\"]}]", NULL },
+	{ LINUX("\"devices\":[]") ",\"vm\":{\"kernel\":{\"path\":\"/k\"},\"hwConfig\":{\"deviceTree\":\"/d\"}}", "/vm/hwConfig/deviceTree" },
+	{ LINUX("\"devices\":[]") ",\"vm\":{\"kernel\":{\"path\":\"/k\"},\"hwConfig\":{\"irqs\":[5]}}", "/vm/hwConfig" },
+};
+
+Test(vm_refuse, each_member_is_done_by_somebody_or_refused_with_its_place)
+{
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		const char *text = arena_printf(&a, "{" BASE ",%s}", members[i].text);
+		struct error err = ERROR_INIT;
+		struct spec *parsed;
+
+		cr_assert_eq(spec_parse(text, strlen(text), &a, &parsed, &err), 0, "%s: %s", text, err.text);
+
+		int r = wall_check(parsed, &err);
+
+		if (members[i].at)
+			cr_expect(r < 0 && strcmp(err.at, members[i].at) == 0, "%s: %d at \"%s\": %s", text, r, err.at, err.text);
+		else
+			cr_expect_eq(r, 0, "%s: at \"%s\": %s", text, err.at, err.text);
+	}
+}
