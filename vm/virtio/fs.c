@@ -48,12 +48,16 @@ static int work(struct virtio_device *dev, unsigned i)
 		size_t n = vm_fs_request(f->worker, c->iov, c->n_out, c->iov + c->n_out, c->n_in);
 
 		virtq_push(q, c->head, (uint32_t)n);
-		virtio_notify(dev, i); /* each by itself: the next may take long */
+		if (i == REQUEST)
+			virtio_notify(dev, i); /* each by itself: the next may take long */
 		if (--left == 0) {
 			virtio_again(dev);
 			break;
 		}
 	}
+	/* Nobody waits for the end of a FORGET: the interrupt of a request that comes next tells it, too. */
+	if (i == REQUEST || !virtq_has(&dev->queues[REQUEST]))
+		virtio_notify(dev, HIPRIO);
 	return r < 0 ? r : 0;
 }
 
