@@ -68,6 +68,8 @@ bool virtio_is_running(const struct virtio_device *dev);
 void virtio_again(struct virtio_device *dev);
 /* Interrupts for queue i if the driver wants that. */
 void virtio_notify(struct virtio_device *dev, unsigned i);
+/* One interrupt for all queues, if the driver wants it for any. */
+void virtio_notify_all(struct virtio_device *dev);
 void virtio_config_changed(struct virtio_device *dev);
 /* DEVICE_NEEDS_RESET (§2.1.1). */
 void virtio_break(struct virtio_device *dev);

@@ -49,15 +49,15 @@ static int work(struct virtio_device *dev, unsigned i)
 
 		virtq_push(q, c->head, (uint32_t)n);
 		if (i == REQUEST)
-			virtio_notify(dev, i); /* each by itself: the next may take long */
+			virtio_notify_all(dev); /* after each: the next may take long */
 		if (--left == 0) {
 			virtio_again(dev);
 			break;
 		}
 	}
 	/* Nobody waits for the end of a FORGET: the interrupt of a request that comes next tells it, too. */
-	if (i == REQUEST || !virtq_has(&dev->queues[REQUEST]))
-		virtio_notify(dev, HIPRIO);
+	if (i == HIPRIO && !virtq_has(&dev->queues[REQUEST]))
+		virtio_notify_all(dev);
 	return r < 0 ? r : 0;
 }
 
