@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 #include "vm/fs/internal.h"
 
@@ -90,5 +91,6 @@ int op_readlink(struct vm_fs_worker *w, struct node *node, char *const name[2])
 
 	if (n < 0)
 		return -errno;
-	return (size_t)n == size ? -ENAMETOOLONG : (int)n;
+	/* All of the room may be less than all of the link, unless no link is longer. */
+	return (size_t)n == size && size < PATH_MAX - 1 ? -ENAMETOOLONG : (int)n;
 }

@@ -73,6 +73,24 @@ Test(vm_fs_evil, a_link_out_of_the_tree_is_only_ever_read)
 	evil_end(e);
 }
 
+/* Linux asks for 4,095 bytes (6.12), and no link is longer. */
+Test(vm_fs_evil, the_longest_link_is_read_and_a_longer_one_than_there_is_room_for_is_not)
+{
+	struct evil *e = evil_start((struct vm_fs_options){ 0 });
+	char text[4096];
+
+	memset(text, 'l', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	cr_assert_eq(symlink(text, evil_path(e, "long")), 0);
+
+	struct fuse_in_header head = { .len = sizeof(head), .opcode = FUSE_READLINK, .nodeid = evil_lookup(e, 1, "long") };
+
+	cr_expect_eq(evil_raw(e, &head, sizeof(head), sizeof(struct fuse_out_header) + 4095), 0);
+	cr_expect(e->len == 4095 && memcmp(e->out, text, 4095) == 0);
+	cr_expect_eq(evil_raw(e, &head, sizeof(head), sizeof(struct fuse_out_header) + 4000), -ENAMETOOLONG);
+	evil_end(e);
+}
+
 Test(vm_fs_evil, special_files_are_neither_made_nor_opened, .timeout = 20)
 {
 	struct evil *e = evil_start((struct vm_fs_options){ 0 });
