@@ -22,7 +22,7 @@ struct world {
 	bool is_attached[VIRTIO_CONSOLE_PORTS];
 	struct virtio_port ports[VIRTIO_CONSOLE_PORTS];
 	unsigned n_stops, n_created;
-	int agent, gate, client;
+	int agent, gate, client, names;
 	uint32_t last_id; /* that the agent was asked under */
 };
 
@@ -100,6 +100,16 @@ static void hear(struct world *w)
 	}
 }
 
+/* A name server whose answers are the questions. */
+static void answer(struct world *w)
+{
+	uint8_t bytes[MOST_FRAME];
+	ssize_t n = recv(w->names, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (n > 0)
+		require(send(w->names, bytes, (size_t)n, MSG_DONTWAIT) == n);
+}
+
 /* Items that frames have, with any values. */
 static void add_items(struct buf *b, struct input *in)
 {
@@ -132,7 +142,7 @@ static void add_items(struct buf *b, struct input *in)
 static void say(struct world *w, struct input *in)
 {
 	static const uint32_t types[] = { WIRE_HELLO, WIRE_REPLY,  WIRE_REPLY, WIRE_EXITED,
-					  WIRE_OOM,   WIRE_CREATE, 0 };
+					  WIRE_OOM,   WIRE_CREATE, WIRE_QUESTION };
 	struct buf b = BUF_INIT;
 	unsigned what = next(in);
 	uint32_t type = types[what % 7];
@@ -271,14 +281,16 @@ static void begin(struct world *w, struct vm_session_config *config,
 					.resumed = nothing,
 					.ending = nothing,
 					.arg = w };
-	int channel[2], gate[2], out[2], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int channel[2], gate[2], names[2], out[2], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct error err;
 
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, channel) == 0 &&
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) == 0 &&
+		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, names) == 0 &&
 		pipe2(out, O_CLOEXEC) == 0);
 	w->agent = channel[1];
 	w->gate = gate[1];
+	w->names = names[1];
 	w->client = connect_to(listener);
 	*config = (struct vm_session_config){ .machine = machine,
 					      .create = create,
@@ -287,6 +299,7 @@ static void begin(struct world *w, struct vm_session_config *config,
 					      .gate_fd = gate[0],
 					      .status_fd = gate[0],
 					      .created = created,
+					      .names_fd = names[0],
 					      .arg = w };
 	core_clear(&w->core, config);
 	require(core_begin(&w->core, loop, &host, channel[0], &err) == 0);
@@ -308,6 +321,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&w, &in);
 		virtio_loop_turn(loop, 0);
 		hear(&w);
+		answer(&w);
 		clients_reap(&w.core);
 	}
 	channel_read_rest(&w.core);
@@ -318,6 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	virtio_loop_free(loop);
 	close(w.agent);
 	close(w.gate);
+	close(w.names);
 	close(w.client);
 	/* Nothing was left open: descriptors are given lowest first. */
 	int probe = dup(0);
