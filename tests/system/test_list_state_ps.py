@@ -120,7 +120,7 @@ def test_ps_is_a_table_of_the_hosts_ps(t):
     eq(sorted(int(line.split()[at]) for line in lines[1:]), c.pids())
 
 
-@wall("process", "ps of the host sees no process of a guest")
+@wall("process", "options of ps are refused: test_vm")
 @envs("hybrid")
 def test_ps_passes_options_on(t):
     c = t.up()
@@ -129,6 +129,7 @@ def test_ps_passes_options_on(t):
     eq(lines[1].split(), [str(c.pid), "probe"])
 
 
+@wall("process", "options of ps are refused: test_vm")
 @envs("hybrid")
 def test_ps_without_a_pid_column_is_refused(t):
     c = t.up()
