@@ -340,7 +340,6 @@ def test_an_environment_beyond_what_execve_takes_is_an_error(t):
     t.run(b).fails()
 
 
-@wall("both", quick=True)
 @each(text={"empty": "", "cut off": '{"ociVersion":"1.', "garbage": "\x00\xff\x00", "null": "null", "wrong types": '{"pid":"x","id":1}',
             "other id": '{"id":"../../etc"}', "huge pid": '{"pid":99999999999999999999}', "negative pid": '{"pid":-1,"initPid":-1}'})
 @envs("hybrid")

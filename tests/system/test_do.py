@@ -125,7 +125,6 @@ USERS = {"by name": ("alice", "1001 50 50 63"), "by number": ("1001", "1001 50 5
          "unknown number": ("77", "77 0 0"), "two numbers": ("5:6", "5 6 6"), "root": ("root", "0 0 0")}
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 @each(case=USERS)
 def test_do_takes_a_user(t, case):

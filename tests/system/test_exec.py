@@ -143,7 +143,6 @@ def test_a_process_file_is_not_merged_with_the_config(t):
     has(out, "0\n")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_a_process_file_limits_capabilities_rlimits_and_privileges(t):
     c = t.up()
@@ -382,7 +381,6 @@ def test_the_working_directory_cannot_be_a_descriptor_of_the_runtime(t):
             eq(result.out.splitlines()[0], "image", f"/proc/self/fd/{fd}")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 @deadline(60)
 def test_many_execs_at_once_each_get_their_own_answer(t):

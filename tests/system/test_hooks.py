@@ -75,7 +75,6 @@ def test_entries_of_one_list_run_in_order(t):
     eq(order(t), ["0", "1", "2", "3", "4"])
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_the_state_on_stdin(t):
     b = hooked(t).probe("sleep", 1000)

@@ -131,7 +131,6 @@ def test_delete_of_a_paused_container_is_refused(t):
     eq(c.status, "paused")
 
 
-@wall("both", quick=True)
 def test_delete_of_a_created_container_kills_it(t):
     c = t.created(t.bundle())
     pid = c.pid
@@ -265,7 +264,6 @@ def test_a_reused_pid_is_not_signalled(t):
             os.rmdir(top)
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 @deadline(60)
 def test_deletes_at_once_of_one_container_all_end(t):

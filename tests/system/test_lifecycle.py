@@ -165,7 +165,6 @@ def test_pid_file_that_cannot_be_written_undoes_the_create(t):
     t.runtime("state", c.id).fails("does not exist")
 
 
-@wall("both", quick=True)
 def test_pidfd_socket_gets_a_pidfd_of_init(t):
     path = f"{t.tmp}/s"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
@@ -230,7 +229,6 @@ def test_the_container_gets_a_cgroup_beside_the_runtimes_own(t):
     eq(c.cgroup, f"{t.cgroup_base}/{c.id}")
 
 
-@wall("both", quick=True)
 def test_cgroups_path_is_relative_to_the_tree(t):
     b = t.bundle().probe("sleep", 1000)
     b.linux["cgroupsPath"] = f"{t.cgroup_path}/a/../inner"

@@ -262,7 +262,6 @@ def test_a_tmpfs_takes_the_mode_of_its_mount_point_unless_told(t):
     eq(facts(t.probe(b, "stat", "/data"))["mode"], "0700")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_tmpcopyup_copies_what_the_image_has_there(t):
     b = tmpfs(t, "tmpcopyup")
@@ -307,7 +306,6 @@ def test_proc_is_of_the_pid_namespace(t):
     true(int(out.split()[0]) < 6, out)
 
 
-@wall("both", quick=True)
 def test_the_cgroup_mount_shows_the_containers_own_tree_read_only(t):
     b = t.bundle()
     found = mounts(t.probe(b, "mounts"))["/sys/fs/cgroup"]

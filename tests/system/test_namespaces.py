@@ -242,7 +242,6 @@ def test_a_user_namespace_keeps_capabilities_inside(t):
 # -- clocks
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_time_offsets_move_the_clocks(t):
     t.need("time namespace")

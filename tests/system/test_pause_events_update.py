@@ -114,7 +114,6 @@ def test_pressure_is_part_of_the_stats_where_the_kernel_has_it(t):
         has(data["cpu"]["psi"]["some"], key)
 
 
-@wall("both", quick=True)
 def test_events_come_at_the_interval_and_end_with_the_container(t):
     c = t.up()
     with open(f"{t.tmp}/events", "wb") as out:

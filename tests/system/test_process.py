@@ -129,7 +129,6 @@ def test_a_file_that_is_not_executable_is_passed_over_in_the_path(t):
     eq(t.run(b).ok().out, "right\n")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_cwd_is_entered_and_made_when_missing(t):
     eq(t.probe(process(t, cwd="/etc"), "cwd"), "/etc\n")
@@ -178,7 +177,6 @@ def test_a_created_container_holds_no_descriptor_of_the_host(t):
         true(not os.path.isdir(f"/proc/{c.pid}/fd/{name}"), f"fd {name} of a waiting container is the directory {target}")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_the_program_starts_with_signals_as_they_should_be(t):
     b = t.bundle().probe("signals").save()

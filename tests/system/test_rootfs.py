@@ -46,7 +46,6 @@ def test_there_is_no_console_without_a_terminal(t):
     eq(t.run(t.bundle().probe("stat", "/dev/console")).out, "ENOENT\n")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_nothing_else_is_in_dev(t):
     core = ["core"] if os.path.exists("/proc/kcore") else []
@@ -128,7 +127,6 @@ def test_masked_and_readonly_paths_that_are_not_there_are_skipped(t):
     t.run(b).ok()
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_readonly_paths_refuse_writes_with_their_submounts(t):
     b = t.bundle().writable().mount("/data", "tmpfs", "tmpfs", ["nosuid", "nodev"]).all_caps()

@@ -33,7 +33,6 @@ def x86(t):
     t.need("x86-64")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_errno_is_the_given_one_or_eperm(t):
     x86(t)

@@ -10,7 +10,7 @@ import os
 
 import linux
 from breach import status_of
-from case import deadline, each, envs, eq, facts, has, true, wall
+from case import deadline, each, envs, eq, facts, has, true
 
 WALL = "both"
 
@@ -130,7 +130,6 @@ NO_USERS = ["", " ", "+1", "-1", "-0", "4294967295", "4294967296", "4294967297",
             "\uff11", "1\u00a0", "NaN", "a" * 4096, "1" * 4096, "1:" + "0" * 4096 + "x"]
 
 
-@wall("both", quick=True)
 @deadline(60)
 @envs("hybrid")
 def test_t11_users_of_exec_are_numbers_or_nothing(t):

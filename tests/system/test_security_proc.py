@@ -192,7 +192,6 @@ def test_t15_the_view_of_the_cgroups_ends_at_ones_own(t):
             eq(line.split()[3], "/", "the root of the cgroup mount, as seen inside")
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_t15_masks_stay_on_whatever_a_program_does(t):
     # A program without CAP_SYS_ADMIN cannot take a mask off; and one with it only in its own mount namespace.
