@@ -169,8 +169,10 @@ def test_maps_are_written_as_given(t):
     b = t.bundle().user_namespace()
     b.linux["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}, {"containerID": 5000, "hostID": 300000, "size": 7}]
     out = t.run(b.args("/bin/cat", "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/setgroups")).ok().out
-    eq([line.split() for line in out.splitlines()],
-       [["0", "100000", "1000"], ["5000", "300000", "7"], ["0", "100000", "65536"], ["allow"]])
+    wanted = [["0", "100000", "1000"], ["5000", "300000", "7"], ["0", "100000", "65536"], ["allow"]]
+    if t.wall == "vm":  # who they are on the host is for the machine to know; to the guest's kernel they are themselves
+        wanted = [[row[0], row[0], row[2]] for row in wanted[:3]] + wanted[3:]
+    eq([line.split() for line in out.splitlines()], wanted)
 
 
 @wall("both", quick=True)
