@@ -19,12 +19,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "namespaces/sys.h"
 #include "spec/base/auto.h"
 #include "spec/base/path.h"
 #include "spec/base/proc.h"
+
+#ifndef ST_NODEV /* musl knows the first two alone */
+#define ST_NODEV  4
+#define ST_NOEXEC 8
+#endif
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000 /* include/linux/statfs.h */
+#endif
 
 #define BARE_ATTR (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
@@ -173,6 +183,49 @@ int ns_enter_bare(struct ns_plan *plan, struct error *err)
 	plan->root_fd = bare;
 	plan->covers_slash = true;
 	return ns_pivot(plan, err);
+}
+
+static uint32_t attributes_of(int tree_fd)
+{
+	static const struct {
+		unsigned long flag; /* of statfs(2) */
+		uint32_t attr;
+	} known[] = {
+		{ ST_RDONLY, MOUNT_ATTR_RDONLY },
+		{ ST_NOSUID, MOUNT_ATTR_NOSUID },
+		{ ST_NODEV, MOUNT_ATTR_NODEV },
+		{ ST_NOEXEC, MOUNT_ATTR_NOEXEC },
+		{ ST_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
+	};
+	struct statfs fs;
+	uint32_t attr = 0;
+
+	if (fstatfs(tree_fd, &fs) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if ((unsigned long)fs.f_flags & known[i].flag)
+			attr |= known[i].attr;
+	return attr;
+}
+
+bool ns_next_volume(const struct ns_plan *plan, struct ns_volume *v)
+{
+	uint32_t extra = 0;
+
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		const struct ns_mount *m = &plan->mounts[i];
+		bool is_extra = m->index < 0;
+
+		extra += is_extra;
+		if (i < v->next || m->kind != NS_MOUNT_BIND || m->tree_fd < 0)
+			continue;
+		v->next = i + 1;
+		v->is_extra = is_extra;
+		v->number = is_extra ? extra - 1 : (uint32_t)m->index;
+		v->attr = attributes_of(m->tree_fd);
+		return true;
+	}
+	return false;
 }
 
 bool ns_has_volumes(const struct ns_plan *plan)

@@ -130,6 +130,16 @@ int ns_enter_bare(struct ns_plan *plan, struct error *err);
 /* Is there anything in /volumes? */
 bool ns_has_volumes(const struct ns_plan *plan);
 
+/* One of /volumes, with the attributes that it has from its source and the config: what the guest's mount has to have, too. */
+struct ns_volume {
+	bool is_extra;   /* x<number>, else m<number> */
+	uint32_t number;
+	uint32_t attr;   /* of MOUNT_ATTR_RDONLY, _NOSUID, _NODEV, _NOEXEC, _NOSYMFOLLOW */
+	size_t next;     /* zero before the first call */
+};
+/* After ns_build_bare(), and before ns_enter_bare() takes the most from all of them. False: there is no further one. */
+bool ns_next_volume(const struct ns_plan *plan, struct ns_volume *v);
+
 /*
  * A pty of the size that p asks for, in a devpts of its own, which is mounted nowhere: no name leads to it. In a
  * process that may mount.

@@ -60,6 +60,17 @@ static int make_tap(struct machine *m, struct error *err)
 	return 0;
 }
 
+/* What the host's administrator forbids in the source of a bind mount is forbidden in the guest, too. */
+static void describe_volumes(struct machine *m)
+{
+	for (struct ns_volume v = { .next = 0 }; ns_next_volume(m->b->ns, &v);) {
+		struct wire_volume told = { .is_extra = v.is_extra, .number = v.number, .attr = v.attr };
+
+		if (v.attr)
+			wire_add(&m->create, WIRE_T_VOLUME, &told, sizeof(told));
+	}
+}
+
 static int enter(struct machine *m, struct error *err)
 {
 	struct build *b = m->b;
@@ -75,6 +86,7 @@ static int enter(struct machine *m, struct error *err)
 		if (r < 0)
 			return error_wrap(err, r, "cannot set up the root filesystem");
 		trace_step(b->ctx->trace, "root filesystem");
+		describe_volumes(m);
 		init_make_cwd(b);
 		r = init_run_hooks(b, err);
 	}

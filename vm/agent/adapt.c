@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "spec/base/auto.h"
+#include "spec/base/mountapi.h"
 #include "vm/agent/agent.h"
 
 static void adapt_namespaces(struct spec_linux *lx)
@@ -202,6 +203,34 @@ int agent_read_mount(const struct wire_item *item, size_t i, struct arena *a, st
 	if (!is_bind(ret))
 		v[ret->options.n++] = arena_strdup(a, "rbind");
 	return 0;
+}
+
+int agent_read_volume(const struct wire_item *item, struct wire_volume *ret)
+{
+	if (item->n != sizeof(*ret))
+		return -EPROTO;
+	memcpy(ret, item->bytes, sizeof(*ret));
+	return 0;
+}
+
+void agent_add_attributes(struct spec_mount *m, uint32_t attr, struct arena *a)
+{
+	static const struct {
+		uint32_t attr;
+		const char *option;
+	} known[] = {
+		{ MOUNT_ATTR_RDONLY, "ro" }, { MOUNT_ATTR_NOSUID, "nosuid" }, { MOUNT_ATTR_NODEV, "nodev" },
+		{ MOUNT_ATTR_NOEXEC, "noexec" }, { MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
+	};
+	char **v = ARENA_NEW_N(a, char *, m->options.n + ARRAY_SIZE(known) + 1);
+	size_t n = m->options.n;
+
+	if (n)
+		memcpy(v, m->options.v, n * sizeof(*v));
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (attr & known[i].attr)
+			v[n++] = arena_strdup(a, known[i].option);
+	m->options = (struct spec_strings){ .v = v, .n = n };
 }
 
 int agent_read_filter(const void *payload, size_t n, struct arena *a, struct proc_seccomp *ret)

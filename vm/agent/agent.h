@@ -183,6 +183,7 @@ struct container {
 	char **extra_env;
 	const char *keyring;
 	struct ns_extra_mount *extra_mounts;
+	struct spec_mount *extra_binds; /* of each of them */
 	size_t n_extra_mounts;
 	const struct spec_key_value *net_sysctls; /* of the guest's one network namespace */
 	size_t n_net_sysctls;
@@ -237,6 +238,9 @@ void agent_adapt_process(struct spec_process *process);
 void agent_adapt_resources(struct spec_resources *res);
 /* A WIRE_T_MOUNT, the i-th. -EPROTO. */
 int agent_read_mount(const struct wire_item *item, size_t i, struct arena *a, struct spec_mount *ret);
+/* A WIRE_T_VOLUME, for the mount that it is about. -EPROTO. */
+int agent_read_volume(const struct wire_item *item, struct wire_volume *ret);
+void agent_add_attributes(struct spec_mount *m, uint32_t attr, struct arena *a);
 /* A WIRE_T_FILTER. */
 int agent_read_filter(const void *payload, size_t n, struct arena *a, struct proc_seccomp *ret);
 /* Every WIRE_T_ENV, NULL-terminated. */

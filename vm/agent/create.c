@@ -41,16 +41,34 @@ static int read_mounts(struct container *c, const void *payload, size_t n, struc
 	while (wire_next(&r, &item) > 0)
 		count += item.tag == WIRE_T_MOUNT;
 	c->extra_mounts = ARENA_NEW_N(c->arena, struct ns_extra_mount, count + 1);
+	c->extra_binds = ARENA_NEW_N(c->arena, struct spec_mount, count + 1);
 	r = (struct wire_reader){ .at = payload, .left = n };
 	while (wire_next(&r, &item) > 0) {
-		struct spec_mount *m = item.tag == WIRE_T_MOUNT ? ARENA_NEW(c->arena, struct spec_mount) : NULL;
+		struct spec_mount *m = &c->extra_binds[c->n_extra_mounts];
 
-		if (!m)
+		if (item.tag != WIRE_T_MOUNT)
 			continue;
 		if (agent_read_mount(&item, c->n_extra_mounts, c->arena, m) < 0)
 			return error_set(err, EPROTO, "read mount %zu of the request", c->n_extra_mounts);
 		c->extra_mounts[c->n_extra_mounts++] =
 			(struct ns_extra_mount){ .source_fd = -1, .destination = m->destination, .bind = m };
+	}
+	return 0;
+}
+
+/* After the config was adapted. */
+static int read_volumes(struct container *c, const void *payload, size_t n, struct error *err)
+{
+	struct wire_reader r = { .at = payload, .left = n };
+	struct wire_item item;
+	struct wire_volume v;
+
+	while (wire_next(&r, &item) > 0) {
+		if (item.tag != WIRE_T_VOLUME)
+			continue;
+		if (agent_read_volume(&item, &v) < 0 || v.number >= (v.is_extra ? c->n_extra_mounts : c->spec->n_mounts))
+			return error_set(err, EPROTO, "read the attributes of a volume in the request");
+		agent_add_attributes(v.is_extra ? &c->extra_binds[v.number] : &c->spec->mounts[v.number], v.attr, c->arena);
 	}
 	return 0;
 }
@@ -79,7 +97,7 @@ static int read_request(struct container *c, const void *payload, size_t n, stru
 	if (!c->spec->has_process)
 		return error_rule(err, EINVAL, "process must not be absent: there is nothing to run");
 	agent_adapt(c->spec, c->arena, ret);
-	return 0;
+	return read_volumes(c, payload, n, err);
 }
 
 /* ---- plans ---- */

@@ -117,6 +117,7 @@ enum wire_tag {
 	WIRE_T_CWD,          /* likewise */
 	WIRE_T_NAMES,        /* u8[4]: a loopback address; the host has a name server there that the guest cannot reach */
 	WIRE_T_DATAGRAM,     /* bytes, WIRE_MAX_DATAGRAM at most */
+	WIRE_T_VOLUME,       /* struct wire_volume: the attributes that a mount of it has on the host */
 };
 
 /* All numbers in the container's own view: its pid namespace and its user ids. Times in milliseconds. */
@@ -136,6 +137,12 @@ struct wire_stats {
 	uint64_t oom, oom_kill, failcnt;
 	uint64_t pids_current, pids_limit;
 	uint64_t guest_total, guest_available; /* MemTotal and MemAvailable of the guest */
+};
+
+struct wire_volume {
+	uint32_t is_extra; /* of the share volumes: "x<number>", else "m<number>" */
+	uint32_t number;
+	uint32_t attr;     /* MOUNT_ATTR_… of mount_setattr(2) */
 };
 
 struct wire_oom {

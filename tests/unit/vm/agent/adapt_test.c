@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <errno.h>
 #include <linux/filter.h>
 #include <string.h>
 
 #include "spec/base/auto.h"
+#include "spec/base/mountapi.h"
 #include "vm/agent/agent.h"
 
 TestSuite(adapt);
@@ -80,6 +82,25 @@ Test(adapt, binds_come_from_the_share_of_volumes_with_what_the_host_has_done_tak
 	cr_assert(eq(sz, m->uid_maps.n, 0));
 	cr_assert(eq(str, (char *)s->mounts[0].source, "proc"));
 	cr_assert(s->mounts[3].source == NULL); /* a remount has none */
+}
+
+Test(adapt, what_the_mount_of_a_volume_forbids_on_the_host_its_mount_in_the_guest_forbids_last)
+{
+	struct agent_adapted a;
+	struct spec *s = adapted("", &a);
+	struct wire_volume sent = { .number = 1, .attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC }, got;
+	struct wire_item item = { .tag = WIRE_T_VOLUME, .bytes = &sent, .n = sizeof(sent) };
+	struct spec_mount *m = &s->mounts[1];
+
+	cr_assert(zero(int, agent_read_volume(&item, &got)));
+	cr_assert(eq(u32, got.number, 1));
+	agent_add_attributes(m, got.attr, &arena);
+	cr_assert(eq(sz, m->options.n, 5));
+	cr_assert(eq(str, m->options.v[2], "nosuid"));
+	cr_assert(eq(str, m->options.v[3], "nodev"));
+	cr_assert(eq(str, m->options.v[4], "noexec"));
+	item.n--;
+	cr_assert(eq(int, agent_read_volume(&item, &got), -EPROTO));
 }
 
 Test(adapt, a_container_with_a_user_namespace_gets_the_sysfs_of_the_guest)
