@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
@@ -30,10 +29,7 @@ int vm_agent_archive(struct error *err)
 	size_t size;
 	const void *image = vm_agent_image(&size);
 
-	vm_cpio_add(&b, "dev", S_IFDIR | 0755, NULL, 0);
-	vm_cpio_device(&b, "dev/console", S_IFCHR | 0600, 5, 1);
-	vm_cpio_add(&b, "init", S_IFREG | 0755, image, size);
-	vm_cpio_end(&b);
+	vm_cpio_first(&b, image, size);
 
 	auto_close int fd = memfd_create("agent", MFD_CLOEXEC);
 

@@ -284,10 +284,7 @@ static void make_archive(const char *agent, const struct vm_kernel_choice *choic
 	struct buf program = BUF_INIT;
 
 	add_archive(&program, open(agent, O_RDONLY | O_CLOEXEC), agent);
-	vm_cpio_add(ret, "dev", S_IFDIR | 0755, NULL, 0);
-	vm_cpio_device(ret, "dev/console", S_IFCHR | 0600, 5, 1);
-	vm_cpio_add(ret, "init", S_IFREG | 0755, program.data, program.len);
-	vm_cpio_end(ret);
+	vm_cpio_first(ret, program.data, program.len);
 	buf_release(&program);
 
 	int modules = vm_kernel_modules(choice->modules, vm_modules, vm_modules_n, cache, &err);

@@ -27,6 +27,7 @@
 
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
+#include "tests/vm/archive.h"
 #include "vm/fs/fs.h"
 #include "vm/kernel/kernel.h"
 #include "vm/vm.h"
@@ -122,25 +123,6 @@ static void on_time(void *arg, uint32_t events)
 	vm_stop(b->vm);
 }
 
-static int initramfs(const char *guest)
-{
-	struct error err = ERROR_INIT;
-	auto_buf struct buf b = BUF_INIT, program = BUF_INIT;
-	int fd = open(guest, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || file_read_fd(fd, guest, 64 << 20, &program, &err) < 0)
-		die(&err);
-	close(fd);
-	vm_cpio_add(&b, "dev", S_IFDIR | 0755, NULL, 0);
-	vm_cpio_device(&b, "dev/console", S_IFCHR | 0600, 5, 1);
-	vm_cpio_add(&b, "init", S_IFREG | 0755, program.data, program.len);
-	vm_cpio_end(&b);
-	fd = memfd_create("initramfs", MFD_CLOEXEC);
-	if (fd < 0 || file_write_all(fd, "initramfs", b.data, b.len, &err) < 0)
-		die(&err);
-	return fd;
-}
-
 /* VmRSS and what of it is private and not the guest's, in KiB. */
 static void print_memory(void)
 {
@@ -211,7 +193,9 @@ int main(int argc, char **argv)
 	if (config.kernel_fd < 0)
 		die(&err);
 	trace(&b, "kernel open", now());
-	config.initramfs_fds[0] = initramfs(argv[optind]);
+	config.initramfs_fds[0] = archive_of(argv[optind], &err);
+	if (config.initramfs_fds[0] < 0)
+		die(&err);
 	config.initramfs_fds[1] = vm_kernel_modules(choice.modules, vm_modules, vm_modules_n, cache, &err);
 	if (config.initramfs_fds[1] < 0)
 		die(&err);

@@ -11,17 +11,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/vm/inside.h"
 #include "vm/wire/wire.h"
 
 static int channel = -1;
@@ -33,42 +32,6 @@ static bool does(const char *what)
 
 	snprintf(word, sizeof(word), "do=%s", what);
 	return strstr(command_line, word) != NULL;
-}
-
-static void load_modules(void)
-{
-	for (int i = 0; i < 100; i++) {
-		char path[32];
-
-		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
-
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-		if (fd < 0)
-			return;
-		syscall(SYS_finit_module, fd, "", 0);
-		close(fd);
-	}
-}
-
-static int open_port(unsigned port, int flags)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/vport0p%u", port);
-	for (int i = 0; i < 20000; i++) {
-		int fd = open(path, flags | O_CLOEXEC);
-
-		if (fd >= 0) {
-			struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
-
-			for (; i < 20000 && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP); i++)
-				usleep(1000);
-			return fd;
-		}
-		usleep(1000);
-	}
-	return -1;
 }
 
 static void put(int fd, const char *bytes, size_t n)
@@ -117,9 +80,9 @@ static void say_oom(void)
 /* In a process of its own, which the agent waits for. */
 static void echo(const uint32_t stdio[4], bool is_first)
 {
-	int in = stdio[0] ? open_port(stdio[0], O_RDWR) : -1;
-	int out = stdio[3] ? in : stdio[1] ? open_port(stdio[1], O_RDWR) : -1;
-	int errors = stdio[2] ? open_port(stdio[2], O_RDWR) : -1;
+	int in = stdio[0] ? open_port(stdio[0]) : -1;
+	int out = stdio[3] ? in : stdio[1] ? open_port(stdio[1]) : -1;
+	int errors = stdio[2] ? open_port(stdio[2]) : -1;
 	char bytes[4096];
 	ssize_t n;
 
@@ -201,7 +164,7 @@ int main(void)
 	if (fd < 0 || read(fd, command_line, sizeof(command_line) - 1) < 0)
 		return 1;
 	load_modules();
-	channel = open_port(1, O_RDWR);
+	channel = open_port(1);
 	if (does("silent"))
 		sleep(1000);
 	if (does("liar"))

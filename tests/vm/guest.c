@@ -14,7 +14,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +21,10 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/vm/inside.h"
 
 static int channel = -1;
 
@@ -39,44 +39,6 @@ static void say(const char *format, ...)
 	va_end(ap);
 	if (write(channel >= 0 ? channel : 2, line, (size_t)n) < 0)
 		perror("write");
-}
-
-static void load_modules(void)
-{
-	for (int i = 0; i < 100; i++) {
-		char path[32];
-
-		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
-
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-		if (fd < 0)
-			return;
-		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
-			say("%s: %s\n", path, strerror(errno));
-		close(fd);
-	}
-}
-
-/* The driver makes a port's node, and learns that the host has opened it, some time after the module is loaded. */
-static int open_port(int port)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/vport0p%d", port);
-	for (int i = 0; i < 10000; i++) {
-		int fd = open(path, O_RDWR | O_CLOEXEC);
-
-		if (fd >= 0) {
-			struct pollfd p = { .fd = fd };
-
-			for (; i < 10000 && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP); i++)
-				usleep(1000);
-			return fd;
-		}
-		usleep(1000);
-	}
-	return -1;
 }
 
 static void word(const char *name, char *ret, size_t size)

@@ -26,6 +26,7 @@
 
 #include "spec/base/auto.h"
 #include "spec/base/file.h"
+#include "tests/vm/archive.h"
 #include "vm/fs/fs.h"
 #include "vm/kernel/kernel.h"
 #include "vm/session/client.h"
@@ -54,25 +55,6 @@ static void die(const char *what, const struct error *err)
 
 /* ---- the VMM ---- */
 
-static int initramfs(const char *init)
-{
-	struct error err = ERROR_INIT;
-	auto_buf struct buf b = BUF_INIT, program = BUF_INIT;
-	int fd = open(init, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || file_read_fd(fd, init, 64 << 20, &program, &err) < 0)
-		die(init, &err);
-	close(fd);
-	vm_cpio_add(&b, "dev", S_IFDIR | 0755, NULL, 0);
-	vm_cpio_device(&b, "dev/console", S_IFCHR | 0600, 5, 1);
-	vm_cpio_add(&b, "init", S_IFREG | 0755, program.data, program.len);
-	vm_cpio_end(&b);
-	fd = memfd_create("initramfs", MFD_CLOEXEC);
-	if (fd < 0 || file_write_all(fd, "initramfs", b.data, b.len, &err) < 0)
-		die("initramfs", &err);
-	return fd;
-}
-
 static void describe(const struct options *o, struct vm_config *ret)
 {
 	struct vm_kernel_wish wish = { .option = o->kernel };
@@ -88,7 +70,9 @@ static void describe(const struct options *o, struct vm_config *ret)
 				   .has_jail = true, .cmdline = o->words, .n_initramfs = 2 };
 	if (ret->kernel_fd < 0)
 		die("kernel", &err);
-	ret->initramfs_fds[0] = initramfs(o->init);
+	ret->initramfs_fds[0] = archive_of(o->init, &err);
+	if (ret->initramfs_fds[0] < 0)
+		die(o->init, &err);
 	ret->initramfs_fds[1] = vm_kernel_modules(choice.modules, vm_modules, vm_modules_n, cache, &err);
 	if (ret->initramfs_fds[1] < 0)
 		die("modules", &err);

@@ -5,6 +5,7 @@
  * newc: a header of hex digits, the name, the data, each padded to four bytes.
  */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "vm/kernel/kernel.h"
 
@@ -40,4 +41,12 @@ void vm_cpio_device(struct buf *b, const char *path, uint32_t mode, unsigned maj
 void vm_cpio_end(struct buf *b)
 {
 	add(b, "TRAILER!!!", 0, NULL, 0, 0, 0);
+}
+
+void vm_cpio_first(struct buf *b, const void *program, size_t n)
+{
+	vm_cpio_add(b, "dev", S_IFDIR | 0755, NULL, 0);
+	vm_cpio_device(b, "dev/console", S_IFCHR | 0600, 5, 1);
+	vm_cpio_add(b, "init", S_IFREG | 0755, program, n);
+	vm_cpio_end(b);
 }

@@ -90,3 +90,5 @@ int vm_kernel_modules(const char *directory, const char *const *names, size_t n,
 void vm_cpio_add(struct buf *b, const char *path, uint32_t mode, const void *data, size_t n);
 void vm_cpio_device(struct buf *b, const char *path, uint32_t mode, unsigned major, unsigned minor);
 void vm_cpio_end(struct buf *b);
+/* The whole of one with the guest's first program, /init, and the console that the kernel opens for it. */
+void vm_cpio_first(struct buf *b, const void *program, size_t n);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* inside - what a first process of a guest does before it can talk: modules, then a port of the console */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline void load_modules(void)
+{
+	for (int i = 0; i < 100; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
+
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+			fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		close(fd);
+	}
+}
+
+/* The driver makes a port's node, and learns that the host has opened it, some time after the module is loaded. */
+static inline int open_port(unsigned port)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/vport0p%u", port);
+	for (int i = 0; i < 20000; i++) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+
+		if (fd >= 0) {
+			struct pollfd p = { .fd = fd };
+
+			for (; i < 20000 && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP); i++)
+				usleep(1000);
+			return fd;
+		}
+		usleep(1000);
+	}
+	return -1;
+}
