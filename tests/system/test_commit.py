@@ -200,7 +200,6 @@ def test_commit_compresses_what_docker_saved_plain(t):
 TICK = "i=0; while :; do i=$((i+1)); echo $i >/one; echo $i >/two; done"
 
 
-@wall("both", quick=True)
 @deadline(60)
 def test_commit_of_a_running_container_is_of_one_moment(t):
     t.need("root", "libarchive", "overlay", "umoci")

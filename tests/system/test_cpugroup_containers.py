@@ -186,7 +186,6 @@ def test_events_name_the_group(t):
 TICKS = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.02; done"
 
 
-@wall("both", quick=True)
 @envs(*ALL)
 def test_a_running_container_goes_to_another_group_and_back(t):
     with groups(t, "gold", "silver") as g:

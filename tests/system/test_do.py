@@ -382,7 +382,6 @@ def killed(t, **more):
     return name
 
 
-@wall("both", quick=True)
 @envs("hybrid", "unified")
 def test_do_cleans_up_after_one_that_was_killed(t):
     name = killed(t)

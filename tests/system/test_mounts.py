@@ -375,7 +375,6 @@ def test_an_idmapped_bind_shows_other_owners(t):
         eq((found["uid"], found["gid"]), ("1000", "1000"), str(options))
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_idmap_takes_the_maps_of_the_user_namespace(t):
     t.need("idmapped mounts", "user namespace")

@@ -163,6 +163,7 @@ def test_a_name_that_is_too_long_is_refused(t):
 # -- user namespaces
 
 
+@wall("both", quick=True)
 @envs("hybrid")
 def test_maps_are_written_as_given(t):
     t.need("user namespace")
@@ -175,7 +176,6 @@ def test_maps_are_written_as_given(t):
     eq([line.split() for line in out.splitlines()], wanted)
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_root_of_a_user_namespace_is_the_mapped_id_outside(t):
     t.need("user namespace")

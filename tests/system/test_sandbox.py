@@ -336,7 +336,6 @@ def test_mount_image_keeps_its_layers_in_the_store(t):
     nothing_left(t)
 
 
-@wall("both", quick=True)
 @envs("hybrid")
 def test_volume_of_a_directory_and_of_a_file_is_shared_with_host_and_others(t):
     data, file = t.dir("data"), t.file("one", "first\n")

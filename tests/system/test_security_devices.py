@@ -49,6 +49,7 @@ def entry(allow, kind, major, minor, access):
 def bundle_with(t, rules):
     b = t.bundle().writable().caps("CAP_MKNOD", "CAP_SYS_RAWIO", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE")
     b.linux["resources"] = {} if rules is None else {"devices": [entry(*r) for r in rules]}
+    b.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])  # no guest makes nodes in a root of the host's
     os.mkdir(f"{b.rootfs}/nodes")
     for kind, major, minor in DEVICES:
         path = f"{b.rootfs}/nodes/{kind}:{major}:{minor}"
@@ -90,7 +91,6 @@ LISTS = {
 }
 
 
-@wall("both", quick=True)
 @each(rules={**LISTS, **{f"list {n}": some_rules(n) for n in range(16)}})
 @envs("hybrid")
 def test_t13_every_device_is_as_the_rules_say(t, rules):
