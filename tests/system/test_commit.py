@@ -8,7 +8,7 @@ import tarfile
 import time
 
 import linux
-from case import deadline, each, envs, eq, has, hasnt, true, wall
+from case import deadline, each, envs, eq, has, hasnt, true
 from changes import (base, call, changes, check_layout, commit, config_of, manifest_of, members, running, seen,
                      store_of, without)
 from images import Layout, docker_archive, entry, layer, tree
