@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an exec is on both sides of the VM wall: its proxy on the host, and the process inside. And every signal there is."""
+"""What an exec is on both sides of the VM wall: its proxy on the host, and the process inside. Every signal, and KILL."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import subprocess
 
 import linux
 from case import deadline, eq, has, hasnt
+from test_sandbox import image, rt
 
 WALL = "vm"
 
@@ -76,3 +77,28 @@ def test_who_may_trace_inside_sees_nothing_of_the_agents(t):
     c.exec("/bin/sleep", "2", timeout=20).ok()
     has(c.out, "/bin/busybox")
     hasnt(c.out, "vport", "/dev/console", "/dev/kmsg")
+
+
+@deadline(90)
+def test_kill_leaves_what_the_program_wrote(t):
+    t.need("libarchive")
+    name = t.name()
+    b = t.bundle().shell("echo from the guest > /etc/written; echo ready; sleep 1000")
+    where = image(t, b)
+    b.save()
+    t.containers.append(name)
+    out = f"{t.tmp}/{name}.out"
+    t.runtime("run", "--detach", "-b", b.path, "--image", where, "--sandbox", "keep", name,
+              options=("--store", f"{t.tmp}/store"), timeout=40, out=out, err=f"{t.tmp}/{name}.err").ok()
+    t.until(lambda: "ready" in linux.read(out), 20, "the program to have written")
+    t.runtime("pause", name).ok()
+    rt(t, "diff", name).fails("is paused", "resume it first")
+    t.runtime("resume", name).ok()
+    t.runtime("kill", name, "KILL").ok()
+    t.until(lambda: (t.reap(), t.runtime("state", name).json["status"] == "stopped")[1], 10, "the end")
+    has(rt(t, "diff", name).ok().out, "etc/written")
+    upper = next(os.path.join(top, "written") for top, _, files in os.walk(f"{t.tmp}/store/sandboxes") if "written" in files)
+    eq(linux.read(upper), "from the guest\n")
+    rt(t, "delete", "--force", name).ok()
+    t.containers.remove(name)
+    rt(t, "sandbox", "remove", name).ok()
