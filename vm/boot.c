@@ -39,10 +39,11 @@ _Static_assert(sizeof(struct start_info) == 56 && sizeof(struct start_memory) ==
  * quiet: a byte on a console costs exits. panic=-1, reboot=t: a guest that panicked ends at once, by a triple
  * fault, which KVM tells us of; the kernel's other ways lead to hardware that is not there. pci=off: there is none,
  * and no time is spent on looking. tsc=reliable, no_timer_check: KVM's clocks need no calibration
- * against hardware that is not there. Address space randomisation and mitigations stay as the kernel has them.
+ * against hardware that is not there. swiotlb=noforce: no device needs memory below 4 GiB to bounce through, for which
+ * a guest of more than 3 GiB would set 64 MiB aside. Address space randomisation and mitigations stay as the kernel has them.
  */
-static const char words[] = "panic=-1 reboot=t pci=off tsc=reliable no_timer_check i8042.nokbd i8042.noaux "
-			    "random.trust_cpu=1 cryptomgr.notests audit=0 rcupdate.rcu_expedited=1";
+static const char words[] = "panic=-1 reboot=t pci=off tsc=reliable no_timer_check swiotlb=noforce "
+			    "i8042.nokbd i8042.noaux random.trust_cpu=1 cryptomgr.notests audit=0 rcupdate.rcu_expedited=1";
 static const char quiet[] = "console=hvc0 quiet loglevel=1 8250.nr_uarts=0";
 static const char serial[] = "earlyprintk=ttyS0 console=ttyS0 console=hvc0";
 
