@@ -106,7 +106,7 @@ def read_steps(path):
 class Bench:
     def __init__(self, options, place):
         self.options, self.place = options, place
-        self.kernel = next(f"/boot/{n}" for n in sorted(os.listdir("/boot")) if n.startswith("vmlinuz-"))
+        self.kernel = guests.installed()
         self.samples = {}
         self.bundle = self._bundle()
 

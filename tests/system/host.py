@@ -119,7 +119,9 @@ def _character_device(path):
 
 
 def guest_kernel(name):
-    """What tests/host/setup keeps: stock or older."""
+    """What tests/host/setup keeps, stock or older; GUEST_KERNEL=FILE takes the place of stock."""
+    if name == "stock" and os.environ.get("GUEST_KERNEL"):
+        return os.path.abspath(os.environ["GUEST_KERNEL"])
     home = os.environ.get("BULKHEAD_HOST_DIR") or os.path.expanduser(
         f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/bulkhead-host")
     return f"{home}/{name}/vmlinuz"

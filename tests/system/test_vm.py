@@ -28,10 +28,6 @@ def small(t, *shell, limit=64 * MIB):
     return b.shell(*shell) if shell else b.probe("sleep", 1000)
 
 
-def release(kernel):
-    return os.path.basename(os.path.dirname(os.path.realpath(guests.host.guest_kernel(kernel))))
-
-
 def use(t, kernel):
     if kernel == "older":
         t.need("a kernel 6.1 for guests")
@@ -62,10 +58,10 @@ def test_the_kernel_inside_is_the_guests(t, kernel):
     del b.config["vm"]
     c = t.up(b)
     c.wait_out("\n", 20)
-    eq(c.out.strip(), release(kernel))
-    eq(c.exec("/bin/busybox", "uname", "-r").ok().out.strip(), release(kernel))
+    eq(c.out.strip(), guests.release(kernel))
+    eq(c.exec("/bin/busybox", "uname", "-r").ok().out.strip(), guests.release(kernel))
     if kernel == "older":
-        true(os.uname().release != release(kernel), "the host runs the same kernel: this test shows nothing")
+        true(os.uname().release != guests.release(kernel), "the host runs the same kernel: this test shows nothing")
 
 
 @wall("vm")
