@@ -8,7 +8,7 @@
 #   make fuzz         each fuzz target for FUZZ_SECONDS (120), with clang; FUZZ=… names some of them
 #   make guest-kernel a small kernel for virtual machines, build/guest-kernel/vmlinux; `make install` then installs it
 #   make bench        the table of speed and size; WALL=vm: that of virtual machines
-#   make install      DESTDIR and PREFIX as usual
+#   make install      DESTDIR and PREFIX as usual; make uninstall with the same ones
 #   make SANITIZE=1 …  with address and undefined-behaviour sanitizers
 #   make SHARED=1 …    build/bulkhead linked with the shared libc (else static with musl; STATIC=1 insists)
 #
@@ -297,8 +297,13 @@ install: all
 	[ ! -e build/guest-kernel/vmlinux ] || install -D -m 0644 build/guest-kernel/vmlinux $(DESTDIR)$(PREFIX)/lib/bulkhead/vmlinux
 	for s in 5 7 8; do for p in man/*.$$s; do [ -e "$$p" ] || continue; install -m 0644 "$$p" $(DESTDIR)$(MANDIR)/man$$s/; done; done
 
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bulkhead bulkhead-shared bulkhead-vm) $(DESTDIR)$(PREFIX)/lib/bulkhead/vmlinux
+	for p in man/*.[578]; do rm -f "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}"; done
+	[ ! -d $(DESTDIR)$(PREFIX)/lib/bulkhead ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/lib/bulkhead
+
 clean:
 	rm -rf build
 
-.PHONY: guest-kernel fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-vm check-deps host-kernel unit lint quickstart bench install clean
+.PHONY: guest-kernel fuzz fuzz-targets fuzz-replay replay-targets vm-test all deps check check-vm check-deps host-kernel unit lint quickstart bench install uninstall clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
