@@ -4,8 +4,9 @@
 # build.sh FRAGMENT DIR PACKAGE…: a vmlinux from Debian's source of the kernel
 #
 # The first PACKAGE that apt has is fetched (not installed), configured with tinyconfig and the fragment, and compiled;
-# DIR/vmlinux and DIR/config are replaced when both are whole. About 5 minutes of two processors, more when they are
-# busy, and 2 GB of disk beside DIR meanwhile. JOBS=1 is kinder; LINUX_SOURCE=FILE.tar.xz needs no apt.
+# DIR/vmlinux and DIR/config are replaced when both are whole, and made anew when the fragment or apt's source is newer.
+# About 5 minutes of two processors, more when they are busy, and 2 GB of disk beside DIR meanwhile. JOBS=1 is
+# kinder; LINUX_SOURCE=FILE.tar.xz needs no apt.
 set -eu
 fragment=$(readlink -f "$1") dir=$2
 shift 2
@@ -15,8 +16,18 @@ fail() {
 	exit 1
 }
 
-if [ "$dir/vmlinux" -nt "$fragment" ]; then
-	echo "$dir/vmlinux is up to date"
+# The first of them that apt has, and its version. Nothing where apt has none.
+newest() {
+	local package version
+	for package; do
+		version=$(apt-cache policy "$package" 2>/dev/null | sed -n 's/^  Candidate: //p')
+		[ -z "$version" ] || [ "$version" = "(none)" ] || { echo "$package $version" && return; }
+	done
+}
+
+from=${LINUX_SOURCE-$(newest "$@")}
+if [ "$dir/vmlinux" -nt "$fragment" ] && { [ -z "$from" ] || [ "$from" = "$(cat "$dir/from" 2>/dev/null)" ]; }; then
+	echo "$dir/vmlinux is up to date${from:+ with $from}"
 	exit
 fi
 mkdir -p "$dir"
@@ -75,6 +86,7 @@ make -s -j"${JOBS:-$(nproc)}" vmlinux
 strip vmlinux
 cp .config "$dir/config.new"
 cp vmlinux "$dir/vmlinux.new"
+echo "${from:-$(newest "$@")}" >"$dir/from"
 mv "$dir/config.new" "$dir/config"
 mv "$dir/vmlinux.new" "$dir/vmlinux"
 echo "$dir/vmlinux: $(make -s kernelrelease), $(($(stat -c %s "$dir/vmlinux") / 1024)) KiB"
