@@ -2,14 +2,17 @@
 /*
  * devices - which devices the machine has, and their wires to KVM
  *
- * A kick is an ioeventfd on QueueNotify: the vCPU goes on at once, and the device's thread wakes up. An interrupt
- * is an irqfd on a pin of the IOAPIC: it needs no exit, either. (KVM API: KVM_IOEVENTFD, KVM_IRQFD.)
+ * What makes no exit to this process (KVM API: KVM_IOEVENTFD, KVM_IRQFD, KVM_MEM_READONLY, KVM_REGISTER_COALESCED_MMIO):
+ * a kick, an ioeventfd on QueueNotify: the vCPU goes on at once, and the device's thread wakes up; an interrupt, an irqfd on a pin
+ * of the IOAPIC, and its acknowledgement, an ioeventfd that nobody reads; any read, since registers are memory
+ * that the guest cannot write to; writes that count only with a later one, which KVM keeps until that comes.
  */
 #include <errno.h>
 #include <linux/virtio_mmio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "spec/base/auto.h"
@@ -17,15 +20,36 @@
 #include "vm/jail.h"
 #include "vm/machine.h"
 
+/* Less work, and not needed: without it each is an exit. */
+static void spare_exits(struct vm *vm, uint64_t at)
+{
+	struct kvm_ioeventfd ack = {
+		.datamatch = VIRTIO_MMIO_INT_VRING, /* alone: a change of the configuration is heard */
+		.addr = at + VIRTIO_MMIO_INTERRUPT_ACK,
+		.len = 4,
+		.fd = vm->ack_fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	ioctl(vm->fd, KVM_IOEVENTFD, &ack);
+	for (unsigned i = 0; vm->has_late && i < virtio_n_late; i++) {
+		struct kvm_coalesced_mmio_zone zone = { .addr = at + virtio_late[i].offset, .size = virtio_late[i].size };
+
+		ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone);
+	}
+}
+
 static int wire(struct vm *vm, struct slot *s, unsigned i, struct error *err)
 {
+	uint64_t at = at_devices + i * VIRTIO_MMIO_BYTES;
+
 	s->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->kick_fd < 0 || s->irq_fd < 0)
 		return error_set(err, errno, "create an eventfd");
 
 	struct kvm_ioeventfd kick = {
-		.addr = at_devices + i * VIRTIO_MMIO_BYTES + VIRTIO_MMIO_QUEUE_NOTIFY,
+		.addr = at + VIRTIO_MMIO_QUEUE_NOTIFY,
 		.len = 4,
 		.fd = s->kick_fd,
 	};
@@ -35,7 +59,43 @@ static int wire(struct vm *vm, struct slot *s, unsigned i, struct error *err)
 		return error_set(err, errno, "connect the kicks of device %u", i);
 	if (ioctl(vm->fd, KVM_IRQFD, &irq) < 0)
 		return error_set(err, errno, "connect the interrupt of device %u", i);
-	return virtio_connect(s->device, &vm->ram, s->kick_fd, s->irq_fd, s->loop, err);
+	spare_exits(vm, at);
+
+	int r = virtio_connect(s->device, &vm->ram, s->kick_fd, s->irq_fd, s->loop, err);
+
+	if (r == 0 && vm->pages)
+		virtio_show(s->device, vm->pages + i * VIRTIO_MMIO_BYTES);
+	return r;
+}
+
+/* Before the devices are there. */
+static int make_pages(struct vm *vm, struct error *err)
+{
+	if (ioctl(vm->config.kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) > 0) {
+		void *pages = mmap(NULL, DEVICES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (pages == MAP_FAILED)
+			return error_set(err, errno, "map the registers of devices");
+		vm->pages = pages;
+	}
+	vm->has_late = ioctl(vm->config.kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO) == KVM_COALESCED_MMIO_PAGE_OFFSET;
+	vm->ack_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return vm->ack_fd < 0 ? error_set(err, errno, "create an eventfd") : 0;
+}
+
+static int show_pages(struct vm *vm, struct error *err)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = DEVICES_SLOT,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = at_devices,
+		.memory_size = vm->n_slots * VIRTIO_MMIO_BYTES,
+		.userspace_addr = (uint64_t)(uintptr_t)vm->pages,
+	};
+
+	if (vm->pages && ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+		return error_set(err, errno, "show the guest the registers of %u devices", vm->n_slots);
+	return 0;
 }
 
 /* Takes the device, which may be NULL when r is an error. */
@@ -88,8 +148,10 @@ static int add_helpers(struct vm *vm, struct error *err)
 /* The order is that of the guest's names: the console first, it shows what is wrong with the others. */
 int devices_new(struct vm *vm, struct error *err)
 {
-	int r = virtio_console_new(vm->loop, &vm->console, err);
+	int r = make_pages(vm, err);
 
+	if (r == 0)
+		r = virtio_console_new(vm->loop, &vm->console, err);
 	r = add(vm, r, r < 0 ? NULL : virtio_console_device(vm->console), false, err);
 	for (unsigned i = 0; r == 0 && i < vm->config.n_shares; i++)
 		r = add_share(vm, &vm->config.shares[i], err);
@@ -101,6 +163,8 @@ int devices_new(struct vm *vm, struct error *err)
 	}
 	if (r == 0)
 		r = add_helpers(vm, err);
+	if (r == 0)
+		r = show_pages(vm, err);
 	return r < 0 ? error_wrap(err, r, "cannot make the guest's devices") : 0;
 }
 
@@ -188,4 +252,8 @@ void devices_free(struct vm *vm)
 			virtio_loop_free(s->loop);
 	}
 	vm->n_slots = 0;
+	auto_closep(&vm->ack_fd);
+	if (vm->pages)
+		munmap(vm->pages, DEVICES_BYTES);
+	vm->pages = NULL;
 }

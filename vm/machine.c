@@ -91,7 +91,7 @@ static int make_vcpus(struct vm *vm, struct error *err)
 	auto_free struct kvm_cpuid2 *cpuid = NULL;
 	int size = ioctl(vm->config.kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
-	if (size < (int)sizeof(struct kvm_run))
+	if (size < (vm->has_late ? KVM_COALESCED_MMIO_PAGE_OFFSET + 1 : 1) * VM_PAGE)
 		return error_set(err, EPROTO, "ask KVM for the size of a vCPU's state");
 	vm->run_bytes = (size_t)size;
 
@@ -99,6 +99,8 @@ static int make_vcpus(struct vm *vm, struct error *err)
 
 	for (unsigned i = 0; r == 0 && i < vm->config.vcpus; i++)
 		r = cpu_setup(&vm->vcpus[i], cpuid, err);
+	if (r == 0 && vm->has_late) /* one for all vCPUs, in the mapping of each */
+		vm->late = (void *)((uint8_t *)vm->vcpus[0].run + KVM_COALESCED_MMIO_PAGE_OFFSET * VM_PAGE);
 	return r;
 }
 
@@ -147,9 +149,10 @@ int vm_new(const struct vm_config *config, struct vm **ret, struct error *err)
 		return r < 0 ? error_wrap(err, r, "cannot make a virtual machine")
 			     : error_set(err, ENOMEM, "allocate a virtual machine");
 	vm->config = *config;
-	vm->fd = vm->end_fd = vm->left_fd = -1;
+	vm->fd = vm->end_fd = vm->left_fd = vm->ack_fd = -1;
 	atomic_store(&vm->end, -1);
 	pthread_mutex_init(&vm->end_lock, NULL);
+	pthread_mutex_init(&vm->late_lock, NULL);
 	for (unsigned i = 0; i < VM_MAX_VCPUS; i++)
 		vm->vcpus[i] = (struct vcpu){ .vm = vm, .index = i, .fd = -1 };
 	r = build(vm, err);
@@ -180,6 +183,7 @@ void vm_free(struct vm *vm)
 	auto_closep(&vm->fd);
 	memory_free(vm);
 	pthread_mutex_destroy(&vm->end_lock);
+	pthread_mutex_destroy(&vm->late_lock);
 	free(vm);
 }
 

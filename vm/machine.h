@@ -36,6 +36,8 @@ static const uint64_t at_identity_map = 0xfffbc000, at_tss = 0xfffbd000;
 
 enum { FIRST_GSI = 5, MAX_DEVICES = 8 + VM_MAX_SHARES };
 
+enum { DEVICES_BYTES = MAX_DEVICES * VIRTIO_MMIO_BYTES };
+
 _Static_assert((int)MAX_DEVICES <= (int)ACPI_MAX_DEVICES, "each device has an IOAPIC pin up to 23");
 
 struct slot { /* a device and its wires */
@@ -79,6 +81,13 @@ struct vm {
 	struct virtio_console *console;
 	struct slot slots[MAX_DEVICES];
 	unsigned n_slots;
+	uint8_t *pages; /* a page per device: registers as the guest reads them */
+	int ack_fd;     /* where acknowledged interrupts go that nobody need hear of */
+
+	/* Register writes that KVM keeps until the next exit; NULL: each is an exit. */
+	struct kvm_coalesced_mmio_ring *late;
+	pthread_mutex_t late_lock;
+	bool has_late;
 
 	struct vcpu vcpus[VM_MAX_VCPUS];
 	size_t run_bytes;
@@ -116,6 +125,7 @@ void vm_ended(struct vm *vm, enum vm_end end, const struct error *err);
 void vm_trace(const struct vm *vm, const char *step);
 
 /* devices.c */
+enum { DEVICES_SLOT = 2 }; /* of KVM's memory: those before it are the guest's */
 int devices_new(struct vm *vm, struct error *err);
 int devices_start(struct vm *vm, struct error *err);
 void devices_stop(struct vm *vm); /* asks: vm_join() waits */

@@ -20,7 +20,12 @@
 #include "vm/jail.h"
 #include "vm/machine.h"
 
-enum { SERIAL_PORT = 0x3f8, SERIAL_PORTS = 8, KICK_PAUSE_NS = 1000000 };
+enum {
+	SERIAL_PORT = 0x3f8,
+	SERIAL_PORTS = 8,
+	KICK_PAUSE_NS = 1000000,
+	LATE_WRITES = (VM_PAGE - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio),
+};
 
 const char *vm_end_text(enum vm_end end)
 {
@@ -83,23 +88,47 @@ static void on_port(struct vcpu *cpu)
 			    run->io.direction == KVM_EXIT_IO_OUT);
 }
 
+static void access_register(struct vm *vm, uint64_t at, uint8_t data[static 8], uint32_t width, bool is_write)
+{
+	uint64_t i = (at - at_devices) / VIRTIO_MMIO_BYTES;
+	uint32_t offset = (uint32_t)((at - at_devices) % VIRTIO_MMIO_BYTES);
+
+	if (at < at_devices || i >= vm->n_slots || width > 8) {
+		if (!is_write)
+			memset(data, 0xff, 8);
+	} else if (is_write) {
+		virtio_mmio_write(vm->slots[i].device, offset, data, width);
+	} else {
+		virtio_mmio_read(vm->slots[i].device, offset, data, width);
+	}
+}
+
+/* Writes that KVM has kept, of any vCPU: what made this exit came after those of this one. */
+static void take_late_writes(struct vm *vm)
+{
+	struct kvm_coalesced_mmio_ring *ring = vm->late;
+
+	if (!ring)
+		return;
+	pthread_mutex_lock(&vm->late_lock);
+	for (uint32_t first = ring->first; first < LATE_WRITES &&
+					   first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);) {
+		struct kvm_coalesced_mmio *w = &ring->coalesced_mmio[first];
+
+		access_register(vm, w->phys_addr, w->data, w->len, true);
+		first = (first + 1) % LATE_WRITES;
+		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&vm->late_lock);
+}
+
 static void on_mmio(struct vcpu *cpu)
 {
-	struct vm *vm = cpu->vm;
 	struct kvm_run *run = cpu->run;
-	uint64_t offset = run->mmio.phys_addr - at_devices;
-	uint64_t i = offset / VIRTIO_MMIO_BYTES;
-	uint32_t in_device = (uint32_t)(offset % VIRTIO_MMIO_BYTES);
 
 	cpu->exits_mmio++;
-	if (run->mmio.phys_addr < at_devices || i >= vm->n_slots || run->mmio.len > 8) {
-		if (!run->mmio.is_write)
-			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
-	} else if (run->mmio.is_write) {
-		virtio_mmio_write(vm->slots[i].device, in_device, run->mmio.data, run->mmio.len);
-	} else {
-		virtio_mmio_read(vm->slots[i].device, in_device, run->mmio.data, run->mmio.len);
-	}
+	take_late_writes(cpu->vm);
+	access_register(cpu->vm, run->mmio.phys_addr, run->mmio.data, run->mmio.len, run->mmio.is_write);
 }
 
 static void on_error(struct vcpu *cpu)

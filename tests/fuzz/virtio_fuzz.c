@@ -4,7 +4,7 @@
  * `make fuzz` has one device (FUZZ_DEVICE); otherwise the first byte says which.
  *
  * What it holds the devices to: they return, they touch nothing outside of the guest's memory (it ends at a page
- * that nobody may access), and a device that was reset works again. The unit test hostile_test.c runs it, too.
+ * that nobody may access), what they show is what a read would say, and a device that was reset works again. The unit test hostile_test.c runs it, too.
  */
 #include <fcntl.h>
 #include <linux/virtio_console.h>
@@ -54,6 +54,13 @@ static void make_something_available(struct driver *d, struct input *in)
 	a->ring[a->idx % 16] = head % 18;
 	a->idx = (uint16_t)(head == 0xff ? take(in, 2) : a->idx + 1u);
 	kick(d, queue);
+}
+
+static void check_page(struct driver *d, const uint32_t *page)
+{
+	for (uint32_t at = 0; at < VIRTIO_MMIO_CONFIG + 64; at += 4)
+		if (page[at / 4] != get(d, at))
+			abort();
 }
 
 static void step(struct driver *d, struct input *in, int peer)
@@ -145,6 +152,7 @@ static struct virtio_device *make(struct driver *d, unsigned kind, int fd, struc
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { .data = data, .left = size };
+	uint32_t page[VIRTIO_MMIO_BYTES / 4] = { 0 };
 	struct vm_fs *fs = NULL;
 	unsigned kind = (unsigned)take(&in, 1);
 	struct driver d;
@@ -163,9 +171,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!device)
 		abort();
 	driver_connect(&d, device);
+	virtio_show(device, page);
 	driver_start(&d, 1ull << VIRTIO_CONSOLE_F_MULTIPORT * (kind % 5 == 3), 12);
-	while (in.left > 0)
+	while (in.left > 0) {
 		step(&d, &in, pair[0]);
+		check_page(&d, page);
+	}
 	set(&d, VIRTIO_MMIO_STATUS, 0);
 	turn(&d);
 	if (virtio_is_broken(device))

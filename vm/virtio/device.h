@@ -20,10 +20,9 @@ struct virtio_ops {
 	/* Entries at most of queue i: a power of two up to VIRTQ_MAX. */
 	uint32_t (*queue_max)(const struct virtio_device *dev, unsigned i);
 
-	/* Config space: bytes beyond its size read as zero and are not written. May be NULL. */
+	/* Config space, which does not change: bytes beyond its size read as zero. Writes come to nothing. May be NULL. */
 	uint32_t config_bytes;
 	void (*config_read)(struct virtio_device *dev, uint32_t offset, uint8_t *to, uint32_t n);
-	void (*config_write)(struct virtio_device *dev, uint32_t offset, const uint8_t *from, uint32_t n);
 
 	/* The driver has gone, and its queues with it. In a vCPU's thread: not for calls of the loop. May be NULL. */
 	void (*reset)(struct virtio_device *dev);
@@ -40,7 +39,9 @@ struct virtio_device {
 	const struct guest_ram *ram;
 	struct virtio_loop *loop;
 	int kick_fd, irq_fd;
-	atomic_uint interrupt_status;
+	_Atomic uint32_t own_interrupt_status;
+	_Atomic uint32_t *interrupt_status; /* that, or the one on the page */
+	volatile uint32_t *page; /* what the guest reads by itself; NULL: it asks */
 	pthread_mutex_t lock;
 
 	/* Registers. */

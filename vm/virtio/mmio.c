@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "spec/base/auto.h"
 #include "vm/virtio/device.h"
 
 static const uint64_t transport_features = 1ull << VIRTIO_F_VERSION_1 |
@@ -29,12 +30,24 @@ enum {
 			VIRTIO_CONFIG_S_FAILED,
 };
 
+/* Features of the driver; size and addresses of a queue, which count when it is declared ready. */
+const struct virtio_late_registers virtio_late[] = {
+	{ VIRTIO_MMIO_DRIVER_FEATURES, 8 },
+	{ VIRTIO_MMIO_QUEUE_NUM, 4 },
+	{ VIRTIO_MMIO_QUEUE_DESC_LOW, VIRTIO_MMIO_QUEUE_USED_HIGH + 4 - VIRTIO_MMIO_QUEUE_DESC_LOW },
+};
+const unsigned virtio_n_late = ARRAY_SIZE(virtio_late);
+
+/* After whatever changed a register. Lock held. */
+static void show(struct virtio_device *dev);
+
 /* ---- for the devices ---- */
 
 int virtio_device_init(struct virtio_device *dev, const struct virtio_ops *ops, struct error *err)
 {
 	dev->ops = ops;
 	dev->kick_fd = dev->irq_fd = -1;
+	dev->interrupt_status = &dev->own_interrupt_status;
 	dev->queues = calloc(ops->n_queues, sizeof(*dev->queues));
 	if (!dev->queues)
 		return error_set(err, ENOMEM, "allocate the queues of a device");
@@ -64,7 +77,7 @@ static void interrupt(struct virtio_device *dev, unsigned why)
 {
 	uint64_t one = 1;
 
-	atomic_fetch_or(&dev->interrupt_status, why);
+	atomic_fetch_or(dev->interrupt_status, why);
 	/* An eventfd takes it always, but for a counter at its end: then the interrupt is pending anyway. */
 	if (write(dev->irq_fd, &one, sizeof(one)) < 0)
 		return;
@@ -97,6 +110,7 @@ void virtio_again(struct virtio_device *dev)
 void virtio_config_changed(struct virtio_device *dev)
 {
 	dev->config_generation++;
+	show(dev);
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(dev, VIRTIO_MMIO_INT_CONFIG);
 }
@@ -176,7 +190,7 @@ static void reset(struct virtio_device *dev)
 	dev->driver_features = 0;
 	dev->device_features_select = dev->driver_features_select = 0;
 	dev->queue_select = 0;
-	atomic_store(&dev->interrupt_status, 0);
+	atomic_store(dev->interrupt_status, 0);
 	for (unsigned i = 0; i < dev->ops->n_queues; i++)
 		virtq_reset(&dev->queues[i]);
 	if (was_started && dev->ops->reset)
@@ -332,8 +346,7 @@ static uint32_t read_register(struct virtio_device *dev, uint32_t offset)
 	return 0;
 }
 
-static void access_config(struct virtio_device *dev, uint32_t offset, uint8_t *to, const uint8_t *from,
-			  unsigned width)
+static void read_config(struct virtio_device *dev, uint32_t offset, uint8_t *to, unsigned width)
 {
 	uint32_t end = dev->ops->config_bytes;
 
@@ -341,10 +354,33 @@ static void access_config(struct virtio_device *dev, uint32_t offset, uint8_t *t
 		return;
 	if (width > end - offset)
 		width = end - offset;
-	if (to && dev->ops->config_read)
+	if (dev->ops->config_read)
 		dev->ops->config_read(dev, offset, to, width);
-	else if (from && dev->ops->config_write)
-		dev->ops->config_write(dev, offset, from, width);
+}
+
+/* Word by word, each of which the guest may read at any time. Its status of interrupts is there itself. */
+static void show(struct virtio_device *dev)
+{
+	static const uint32_t changing[] = {
+		VIRTIO_MMIO_DEVICE_ID, VIRTIO_MMIO_DEVICE_FEATURES, VIRTIO_MMIO_QUEUE_NUM_MAX,
+		VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_STATUS, VIRTIO_MMIO_CONFIG_GENERATION,
+	};
+
+	for (size_t i = 0; dev->page && i < ARRAY_SIZE(changing); i++)
+		dev->page[changing[i] / 4] = read_register(dev, changing[i]);
+}
+
+void virtio_show(struct virtio_device *dev, void *page)
+{
+	uint32_t words[VIRTIO_MMIO_BYTES / 4];
+
+	for (uint32_t at = 0; at < VIRTIO_MMIO_BYTES; at += 4)
+		virtio_mmio_read(dev, at, &words[at / 4], 4);
+	pthread_mutex_lock(&dev->lock);
+	memcpy(page, words, sizeof(words));
+	dev->page = page;
+	dev->interrupt_status = (_Atomic uint32_t *)page + VIRTIO_MMIO_INTERRUPT_STATUS / 4;
+	pthread_mutex_unlock(&dev->lock);
 }
 
 void virtio_mmio_read(struct virtio_device *dev, uint32_t offset, void *data, unsigned width)
@@ -353,13 +389,13 @@ void virtio_mmio_read(struct virtio_device *dev, uint32_t offset, void *data, un
 
 	memset(data, 0, width);
 	if (offset == VIRTIO_MMIO_INTERRUPT_STATUS && width == 4) {
-		value = atomic_load(&dev->interrupt_status);
+		value = atomic_load(dev->interrupt_status);
 		memcpy(data, &value, 4);
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);
 	if (offset >= VIRTIO_MMIO_CONFIG) {
-		access_config(dev, offset - VIRTIO_MMIO_CONFIG, data, NULL, width);
+		read_config(dev, offset - VIRTIO_MMIO_CONFIG, data, width);
 	} else if (width == 4) { /* §4.2.2.2: registers are read and written whole */
 		value = read_register(dev, offset);
 		memcpy(data, &value, 4);
@@ -374,7 +410,11 @@ void virtio_mmio_write(struct virtio_device *dev, uint32_t offset, const void *d
 	if (width == 4)
 		memcpy(&value, data, 4);
 	if (offset == VIRTIO_MMIO_INTERRUPT_ACK && width == 4) {
-		atomic_fetch_and(&dev->interrupt_status, ~value);
+		/*
+		 * "Used buffers" stays, once it was said: drivers look at their rings whenever they are told to, needed or
+		 * not (§2.7.7.1), the interrupt is edge-triggered, and an acknowledgement of it alone need not come here at all.
+		 */
+		atomic_fetch_and(dev->interrupt_status, ~value | VIRTIO_MMIO_INT_VRING);
 		return;
 	}
 	if (offset == VIRTIO_MMIO_QUEUE_NOTIFY) { /* where KVM does not take it itself */
@@ -382,9 +422,8 @@ void virtio_mmio_write(struct virtio_device *dev, uint32_t offset, const void *d
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);
-	if (offset >= VIRTIO_MMIO_CONFIG)
-		access_config(dev, offset - VIRTIO_MMIO_CONFIG, NULL, data, width);
-	else if (width == 4)
+	if (width == 4)
 		write_register(dev, offset, value);
+	show(dev);
 	pthread_mutex_unlock(&dev->lock);
 }

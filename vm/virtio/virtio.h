@@ -80,6 +80,22 @@ int virtio_connect(struct virtio_device *dev, const struct guest_ram *ram, int k
 		   struct virtio_loop *loop, struct error *err);
 void virtio_free(struct virtio_device *dev);
 
+/*
+ * From now on page, VIRTIO_MMIO_BYTES of zeros that outlive the device, says what virtio_mmio_read() would: a guest that has it
+ * as memory which it cannot write to reads registers by itself. Before the guest runs.
+ */
+void virtio_show(struct virtio_device *dev, void *page);
+
+/*
+ * Writes to these registers have no effect that can be read before another register was written: they may come later than they
+ * were made, in their order, as long as they come before any other write (KVM_REGISTER_COALESCED_MMIO).
+ */
+struct virtio_late_registers {
+	uint32_t offset, size;
+};
+extern const struct virtio_late_registers virtio_late[];
+extern const unsigned virtio_n_late;
+
 /* A register access of width 1, 2, 4 or 8 at offset below VIRTIO_MMIO_BYTES. Any thread. */
 void virtio_mmio_read(struct virtio_device *dev, uint32_t offset, void *data, unsigned width);
 void virtio_mmio_write(struct virtio_device *dev, uint32_t offset, const void *data, unsigned width);

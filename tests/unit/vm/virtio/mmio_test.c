@@ -19,6 +19,12 @@ static void ask(struct driver *d, uint32_t n)
 	kick(d, 0);
 }
 
+static void cr_shown(struct driver *d, const uint32_t *page)
+{
+	for (uint32_t at = 0; at < VIRTIO_MMIO_BYTES; at += 4)
+		cr_assert_eq(page[at / 4], get(d, at), "register %#x", at);
+}
+
 Test(mmio, says_what_it_is)
 {
 	struct driver d;
@@ -47,8 +53,56 @@ Test(mmio, a_request_is_answered_and_interrupts)
 	cr_assert_neq(memcmp(d.memory + DATA, zero, 64), 0);
 	cr_assert(interrupted(&d));
 	cr_assert_eq(get(&d, VIRTIO_MMIO_INTERRUPT_STATUS), 1);
-	set(&d, VIRTIO_MMIO_INTERRUPT_ACK, 1);
+	driver_end(&d);
+}
+
+/* An acknowledgement of used buffers need not reach the device. */
+Test(mmio, used_buffers_stay_in_the_status_and_a_change_does_not)
+{
+	struct driver d;
+
+	begin(&d);
+	driver_start(&d, 0, 1);
+	ask(&d, 64);
+	desc_of(&d, 0)[0] = (struct vring_desc){ .addr = UINT64_MAX, .len = 8, .flags = VRING_DESC_F_WRITE };
+	make_available(&d, 0, 8, 0);
+	kick(&d, 0);
+	cr_assert_eq(get(&d, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
+	set(&d, VIRTIO_MMIO_INTERRUPT_ACK, 3);
+	cr_assert_eq(get(&d, VIRTIO_MMIO_INTERRUPT_STATUS), 1);
+	set(&d, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_eq(get(&d, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+	driver_end(&d);
+}
+
+Test(mmio, a_page_says_what_a_read_would_at_any_time)
+{
+	static uint32_t page[VIRTIO_MMIO_BYTES / 4];
+	struct driver d;
+
+	begin(&d);
+	virtio_show(d.device, page);
+	cr_shown(&d, page);
+	driver_features(&d, 0);
+	cr_shown(&d, page);
+	for (uint32_t i = 0; i < 3; i++) {
+		set(&d, VIRTIO_MMIO_DEVICE_FEATURES_SEL, i);
+		set(&d, VIRTIO_MMIO_QUEUE_SEL, i);
+		cr_shown(&d, page);
+	}
+	queue_ready(&d, 0, 8);
+	cr_shown(&d, page);
+	driver_go(&d);
+	ask(&d, 64);
+	cr_assert_eq(page[VIRTIO_MMIO_INTERRUPT_STATUS / 4], 1);
+	cr_shown(&d, page);
+	desc_of(&d, 0)[0] = (struct vring_desc){ .addr = UINT64_MAX, .len = 8, .flags = VRING_DESC_F_WRITE };
+	make_available(&d, 0, 8, 0);
+	kick(&d, 0);
+	cr_assert(page[VIRTIO_MMIO_STATUS / 4] & VIRTIO_CONFIG_S_NEEDS_RESET);
+	cr_shown(&d, page);
+	set(&d, VIRTIO_MMIO_STATUS, 0);
+	cr_shown(&d, page);
 	driver_end(&d);
 }
 
