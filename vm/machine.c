@@ -16,9 +16,9 @@
 #include "spec/base/auto.h"
 #include "vm/machine.h"
 
-/* What a stock kernel has as modules. Each may be built in; a machine works without the last three. */
+/* What a stock kernel has as modules. Each may be built in; a machine works without those of a group. */
 const char *const vm_modules[] = {
-	"virtio_mmio", "virtio_console", "virtiofs", "?virtio_net", "?virtio_balloon", "?virtio_rng",
+	"virtio_mmio", "virtio_console", "virtiofs", "net/virtio_net", "late/virtio_balloon", "late/virtio_rng",
 };
 const size_t vm_modules_n = ARRAY_SIZE(vm_modules);
 

@@ -134,7 +134,10 @@ void vm_resumed(struct vm *vm);
 /* The kernel's command line for a config, as the machine passes it. -E2BIG above 2047 bytes. */
 int vm_cmdline(const struct vm_config *config, char *buf, size_t size, struct error *err);
 
-/* Modules that a stock kernel needs for this machine, for vm_kernel_modules(). */
+/*
+ * Modules that a stock kernel needs for this machine, for vm_kernel_modules(). Groups: "net", for a network device, "late", for
+ * what no program waits for.
+ */
 extern const char *const vm_modules[];
 extern const size_t vm_modules_n;
 

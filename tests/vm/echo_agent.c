@@ -163,7 +163,7 @@ int main(void)
 	fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, command_line, sizeof(command_line) - 1) < 0)
 		return 1;
-	load_modules();
+	load_modules("");
 	channel = open_port(1);
 	if (does("silent"))
 		sleep(1000);

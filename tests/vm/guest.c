@@ -131,7 +131,8 @@ int main(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	word("do=", what, sizeof(what));
-	load_modules();
+	load_modules("");
+	load_modules("late/");
 	if (!strcmp(what, "reset"))
 		reboot(RB_AUTOBOOT);
 	channel = open_port(1);

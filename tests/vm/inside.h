@@ -11,12 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static inline void load_modules(void)
+/* group: "", or one with its '/' (vm/kernel/kernel.h). */
+static inline void load_modules(const char *group)
 {
 	for (int i = 0; i < 100; i++) {
 		char path[32];
 
-		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
+		snprintf(path, sizeof(path), "/modules/%s%02d.ko", group, i);
 
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 

@@ -196,6 +196,7 @@ struct container {
 struct agent {
 	struct log log;
 	int console;
+	int modules; /* of the first root: those that are not loaded yet; -1 */
 	int channel, at_channel;
 	int signals, at_signals;
 	struct wire_inbox in;
@@ -223,6 +224,8 @@ void serve(struct agent *a, const struct wire_header *h, const void *payload);
 /* system.c: the guest itself */
 int system_begin(struct agent *a, struct error *err);
 int system_prepare(struct agent *a, const void *payload, size_t n, struct error *err);
+/* What no program waits for. */
+void system_load_late(struct agent *a);
 int system_mount_share(const char *tag, const char *directory, struct error *err);
 _Noreturn void system_end(const struct error *err);
 

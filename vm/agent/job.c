@@ -150,6 +150,8 @@ static void finish(struct agent *a, struct job *j)
 		a->container.start_id = 0;
 		/* A stub whose execve() failed has been looked at: it may go. */
 		close(TAKE_FD(a->container.launch.gate_fd));
+		if (!is_error)
+			system_load_late(a);
 	}
 	if (j->process && is_error)
 		process_free(a, j->process);

@@ -69,7 +69,7 @@ static void turn(struct agent *a)
 int main(void)
 {
 	static struct agent a = {
-		.log = { .fd = -1 }, .console = -1, .channel = -1, .signals = -1,
+		.log = { .fd = -1 }, .console = -1, .modules = -1, .channel = -1, .signals = -1,
 		.in = WIRE_INBOX_INIT(WIRE_MAX_REQUEST), .out = BUF_INIT, .names = { .fd = -1, .at = -1 },
 		.container = { .cgroup_fd = -1, .memory_events = -1, .at_memory = -1, .launch = LAUNCH_INIT,
 			       .host = { .root_fd = -1 }, .shares = { -1, -1 } },

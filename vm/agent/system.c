@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -25,7 +26,7 @@
 #include "vm/agent/agent.h"
 #include "vm/agent/net.h"
 
-enum { MODULES_MOST = 100, FILTER_ENTROPY_BYTES = 512 };
+enum { MODULES_MOST = 100, FILTER_ENTROPY_BYTES = 512, LATE_NICE = 10 };
 
 /* A detached new file system. */
 static int new_fs(const char *type, const char *source, uint64_t attr, struct error *err)
@@ -79,23 +80,63 @@ static int mount_kernels(struct error *err)
 	return 0;
 }
 
-/* In the order that the host found to be right; what is built in, or there already, is fine. */
-static int load_modules(struct error *err)
+/*
+ * Of a group ("net/"), or of none: in the order that the host found to be right. What is built in, or there already, is fine.
+ * Those that are not wanted go unloaded: the memory of a module's file is the container's.
+ */
+static int load_modules(int dir, const char *group, bool are_wanted, struct error *err)
 {
 	for (int i = 0; i < MODULES_MOST; i++) {
 		char path[32];
 
-		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
+		snprintf(path, sizeof(path), "%s%02d.ko", group, i);
 
-		auto_close int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+		auto_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
 			break;
-		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+		if (are_wanted && syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
 			return error_set(err, errno, "load module %s", path);
-		unlink(path); /* its memory is the container's from now on */
+		unlinkat(dir, path, 0);
 	}
 	return 0;
+}
+
+/* Beyond the standard ones, which the kernel may not have given us: they are still to be settled. */
+static int open_modules(void)
+{
+	auto_close int fd = openat(AT_FDCWD, "/modules", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Holds no end of the program's pipes: their other ends would wait for it. */
+static _Noreturn void load_late(int modules)
+{
+	struct error err = ERROR_INIT;
+	int dir = dup2(modules, 0);
+
+	syscall(SYS_close_range, 1U, ~0U, 0U);
+	setpriority(PRIO_PROCESS, 0, LATE_NICE);
+	if (load_modules(dir, "late/", true, &err) < 0) {
+		struct log log = { .fd = openat(AT_FDCWD, "/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC),
+				   .level = LOG_WARNING, .format = LOG_TEXT };
+		char line[256];
+
+		error_line(&err, line, sizeof(line));
+		log_warn(&log, "%s", line);
+	}
+	load_modules(dir, "net/", false, &err);
+	_exit(0);
+}
+
+/* In a process of its own, which the program does not wait for and which makes way for it. */
+void system_load_late(struct agent *a)
+{
+	if (a->modules >= 0 && fork() == 0)
+		load_late(a->modules);
+	if (a->modules >= 0)
+		close(TAKE_FD(a->modules));
 }
 
 static int leave_first_root(struct error *err)
@@ -131,8 +172,9 @@ static int settle_descriptors(struct agent *a, struct error *err)
 int system_begin(struct agent *a, struct error *err)
 {
 	umask(022);
+	a->modules = open_modules();
 
-	int r = load_modules(err);
+	int r = a->modules < 0 ? 0 : load_modules(a->modules, "", true, err);
 
 	if (r == 0)
 		r = leave_first_root(err);
@@ -208,7 +250,10 @@ int system_prepare(struct agent *a, const void *payload, size_t n, struct error 
 	if (r == 0) {
 		bool has_net = wire_find(payload, n, WIRE_T_NET, &item);
 
-		r = agent_net_apply(has_net ? item.bytes : NULL, has_net ? item.n : 0, err);
+		if (has_net && a->modules >= 0)
+			r = load_modules(a->modules, "net/", true, err);
+		if (r == 0)
+			r = agent_net_apply(has_net ? item.bytes : NULL, has_net ? item.n : 0, err);
 	}
 	if (r == 0 && wire_find(payload, n, WIRE_T_NAMES, &item))
 		r = item.n == 4 ? names_begin(&a->names, item.bytes, err) : error_set(err, EPROTO, "read the address of the name server");

@@ -78,8 +78,8 @@ int vm_kernel_read(int fd, struct vm_kernel_image *ret, struct error *err);
 
 /*
  * An archive (newc) with the modules `names` and what they depend on, as /modules/00.ko, 01.ko, … in the
- * order to load them. Returns a descriptor. A name with a leading '?' may be missing; one that is built in is
- * left out. directory "": an empty archive. Names have '_', not '-'.
+ * order to load them. Those of a name "group/name" may be missing; they come as /modules/group/00.ko, … and are to be loaded after
+ * those of no group. What is built in is left out. Returns a descriptor. directory "": an empty archive. Names have '_', not '-'.
  */
 int vm_kernel_modules(const char *directory, const char *const *names, size_t n, const char *cache_dir,
 		      struct error *err);

@@ -23,9 +23,15 @@ enum {
 	MAX_MODULE = 32 << 20,
 };
 
+struct module {
+	const char *file; /* relative to the directory */
+	size_t length;
+	const char *group; /* "net/virtio_net": its first group_length bytes, "net/" */
+	size_t group_length;
+};
+
 struct closure {
-	const char *file[MAX_MODULES]; /* relative to the directory, in the order of loading */
-	size_t length[MAX_MODULES];
+	struct module module[MAX_MODULES]; /* in the order of loading */
 	unsigned n;
 };
 
@@ -48,20 +54,29 @@ static bool is_module(const char *file, size_t n, const char *name)
 	return true;
 }
 
-static int add_file(struct closure *c, const char *file, size_t n, struct error *err)
+static bool is_same_group(const struct module *a, const struct module *b)
 {
-	for (unsigned i = 0; i < c->n; i++)
-		if (c->length[i] == n && !memcmp(c->file[i], file, n))
+	return a->group_length == b->group_length && !memcmp(a->group, b->group, a->group_length);
+}
+
+/* Not twice in a group, nor in one when it is without. */
+static int add_file(struct closure *c, const struct module *m, struct error *err)
+{
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct module *other = &c->module[i];
+
+		if (other->length == m->length && !memcmp(other->file, m->file, m->length) &&
+		    (other->group_length == 0 || is_same_group(other, m)))
 			return 0;
+	}
 	if (c->n == MAX_MODULES)
 		return error_rule(err, E2BIG, "the guest would need more than %d modules", MAX_MODULES);
-	c->file[c->n] = file;
-	c->length[c->n++] = n;
+	c->module[c->n++] = *m;
 	return 0;
 }
 
-/* Adds what a line of modules.dep names: from its end to its beginning. */
-static int add_line(struct closure *c, const char *line, size_t n, struct error *err)
+/* Adds what a line of modules.dep names, for the group of m: from its end to its beginning. */
+static int add_line(struct closure *c, struct module *m, const char *line, size_t n, struct error *err)
 {
 	while (n > 0) {
 		size_t begin = n;
@@ -74,7 +89,10 @@ static int add_line(struct closure *c, const char *line, size_t n, struct error 
 		if (length && line[n - 1] == ':')
 			length--;
 		if (length) {
-			int r = add_file(c, line + begin, length, err);
+			m->file = line + begin;
+			m->length = length;
+
+			int r = add_file(c, m, err);
 
 			if (r < 0)
 				return r;
@@ -114,15 +132,16 @@ static int close_over(const struct buf *dep, const struct buf *builtin, const ch
 		      struct closure *c, struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		bool is_optional = names[i][0] == '?';
-		const char *name = names[i] + is_optional;
+		const char *slash = strchr(names[i], '/');
+		const char *name = slash ? slash + 1 : names[i];
+		struct module m = { .group = names[i], .group_length = (size_t)(name - names[i]) };
 		size_t length;
 		const char *line = find_line(dep, name, &length);
 		int r = 0;
 
 		if (line)
-			r = add_line(c, line, length, err);
-		else if (!is_optional && !find_line(builtin, name, &length))
+			r = add_line(c, &m, line, length, err);
+		else if (!slash && !find_line(builtin, name, &length))
 			r = error_rule(err, ENOENT, "the kernel has no %s, neither built in nor as a module",
 				       name);
 		if (r < 0)
@@ -132,11 +151,10 @@ static int close_over(const struct buf *dep, const struct buf *builtin, const ch
 }
 
 /* A module as the kernel wants it: uncompressed, with its signature. */
-static int add_module(int dir, const char *file, unsigned number, struct buf *archive, struct error *err)
+static int add_module(int dir, const char *file, const char *name, struct buf *archive, struct error *err)
 {
 	auto_close int fd = file_open_regular(dir, file, err);
 	auto_buf struct buf packed = BUF_INIT, plain = BUF_INIT;
-	char name[32];
 
 	if (fd < 0)
 		return fd;
@@ -145,8 +163,6 @@ static int add_module(int dir, const char *file, unsigned number, struct buf *ar
 
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof(name), "modules/%02u.ko", number);
-
 	const uint8_t *data = (const uint8_t *)packed.data;
 	enum pack pack = pack_of(data, packed.len);
 	size_t done = 0;
@@ -167,6 +183,24 @@ static int add_module(int dir, const char *file, unsigned number, struct buf *ar
 	return error_rule(err, EFBIG, "module %s has more than %d bytes", file, MAX_MODULE);
 }
 
+static int add_member(int dir, const struct closure *c, unsigned i, struct buf *archive, struct error *err)
+{
+	const struct module *m = &c->module[i];
+	char file[PATH_MAX], name[64];
+	unsigned number = 0;
+
+	for (unsigned k = 0; k < i; k++)
+		number += is_same_group(&c->module[k], m);
+	if (number == 0 && m->group_length) {
+		snprintf(name, sizeof(name), "modules/%.*s", (int)m->group_length - 1, m->group);
+		vm_cpio_add(archive, name, S_IFDIR | 0755, NULL, 0);
+	}
+	snprintf(name, sizeof(name), "modules/%.*s%02u.ko", (int)m->group_length, m->group, number);
+	if (snprintf(file, sizeof(file), "%.*s", (int)m->length, m->file) >= (int)sizeof(file))
+		return error_set(err, ENAMETOOLONG, "open a module");
+	return add_module(dir, file, name, archive, err);
+}
+
 static int build(int dir, const char *const *names, size_t n, struct buf *archive, struct error *err)
 {
 	auto_buf struct buf dep = BUF_INIT, builtin = BUF_INIT;
@@ -180,16 +214,9 @@ static int build(int dir, const char *const *names, size_t n, struct buf *archiv
 	if (r < 0)
 		return r;
 	vm_cpio_add(archive, "modules", S_IFDIR | 0755, NULL, 0);
-	for (unsigned i = 0; i < c.n; i++) {
-		char file[PATH_MAX];
-
-		if (snprintf(file, sizeof(file), "%.*s", (int)c.length[i], c.file[i]) >= (int)sizeof(file))
-			return error_set(err, ENAMETOOLONG, "open a module");
-		r = add_module(dir, file, i, archive, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (unsigned i = 0; r >= 0 && i < c.n; i++)
+		r = add_member(dir, &c, i, archive, err);
+	return r < 0 ? r : 0;
 }
 
 /* Of modules.dep, and of the names: another program version may want others. */

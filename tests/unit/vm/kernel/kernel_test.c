@@ -421,7 +421,9 @@ static void put_modules(void)
 		"kernel/fs/fuse/virtiofs.ko.xz: kernel/fs/fuse/fuse.ko kernel/v/virtio.ko kernel/v/virtio_ring.ko\n"
 		"kernel/v/virtio.ko: kernel/v/virtio_ring.ko\n"
 		"kernel/v/virtio_ring.ko:\n"
-		"kernel/c/virtio-rng.ko: kernel/v/virtio.ko kernel/v/virtio_ring.ko\n";
+		"kernel/c/virtio-rng.ko: kernel/v/virtio.ko kernel/v/virtio_ring.ko\n"
+		"kernel/c/rs.ko:\n"
+		"kernel/c/virtio_balloon.ko: kernel/c/rs.ko kernel/v/virtio.ko kernel/v/virtio_ring.ko\n";
 	static const char builtin[] = "kernel/drivers/char/virtio_console.ko\n";
 
 	put("m/modules.dep", dep, sizeof(dep) - 1);
@@ -430,6 +432,8 @@ static void put_modules(void)
 	put("m/kernel/v/virtio.ko", "\177ELFvirtio", 10);
 	put("m/kernel/v/virtio_ring.ko", "\177ELFring", 8);
 	put("m/kernel/c/virtio-rng.ko", "\177ELFrng", 7);
+	put("m/kernel/c/rs.ko", "\177ELFrs", 6);
+	put("m/kernel/c/virtio_balloon.ko", "\177ELFballoon", 11);
 	put("plain", "\177ELFvirtiofs", 12);
 
 	uint8_t packed[4096];
@@ -465,19 +469,22 @@ static void list(int fd, char *ret, size_t size)
 
 Test(kernel, modules_come_in_the_order_of_loading_and_unpacked)
 {
-	static const char *const names[] = { "virtio_console", "virtiofs", "?virtio_net", "?virtio_rng" };
+	static const char *const names[] = { "virtio_console", "virtiofs", "net/virtio_net", "late/virtio_rng",
+					     "late/virtio_balloon", "more/virtio_balloon" };
 	char text[512];
 
 	put_modules();
 	for (int i = 0; i < 2; i++) {
 		struct error err = ERROR_INIT;
-		auto_close int fd = vm_kernel_modules(in("m"), names, 4, in("cache"), &err);
+		auto_close int fd = vm_kernel_modules(in("m"), names, 6, in("cache"), &err);
 
 		cr_assert_geq(fd, 0, "%s", err.text);
 		list(fd, text, sizeof(text));
 		cr_assert_str_eq(text, "modules= modules/00.ko=\177ELFring modules/01.ko=\177ELFvirtio "
 				       "modules/02.ko=\177ELFfuse modules/03.ko=\177ELFvirtiofs "
-				       "modules/04.ko=\177ELFrng TRAILER!!!= ");
+				       "modules/late= modules/late/00.ko=\177ELFrng modules/late/01.ko=\177ELFrs "
+				       "modules/late/02.ko=\177ELFballoon modules/more= modules/more/00.ko=\177ELFrs "
+				       "modules/more/01.ko=\177ELFballoon TRAILER!!!= ");
 		cr_assert_eq(entries(".modules"), 1);
 	}
 }
