@@ -4,11 +4,15 @@
  *
  *	pvmm -k KERNEL -a AGENT [-m MIB] [-C]
  *
- * One vCPU, memory, an interrupt controller, tables that name one virtio-mmio device, and no thread. KERNEL (a file of /boot) is entered as a
- * PVH guest, mapped (-C: copied into huge pages, as the product does on a host that is a guest itself), with the same modules and the same first process as the product's, AGENT. The guest is up
- * when the agent has loaded its last module, the driver of the one device there is, the source of entropy: from
- * then on it would wait for a host that this machine does not have. Prints milliseconds from the first instruction, and
- * exits to this process by kind.
+ * One vCPU, memory, an interrupt controller, tables that name one virtio-mmio device, and no thread. KERNEL (a file of /boot) is
+ * entered as a PVH guest, mapped (-C: copied into huge pages, as the product does on a host that is a guest itself), with the same
+ * command line, the same modules and the same first process as the product's, AGENT. The one device is a console with a port for
+ * AGENT to speak on. The guest is up when it does: its hello is what the product waits for, too. Prints milliseconds from the
+ * first instruction, and exits to this process by kind.
+ *
+ * What it leaves out, and the product's guest finds: the console of the kernel, room for standard streams, file systems,
+ * entropy, the balloon, consoles to come; in the process, threads, filters of system calls, giving capabilities up. It
+ * does nothing to have few exits: every access to a register is one, kicks too.
  *
  * Shares with the product what finds and unpacks a kernel (vm/kernel/), and nothing of the machine.
  */
@@ -16,6 +20,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,11 +201,15 @@ static uint64_t tables(void)
 	return TABLES;
 }
 
-/* ---- the one device: a source of entropy, which need not give any ---- */
+/* ---- the one device: a console with ports 0, which does not exist, and 1 (virtio 1.2 §5.3) ---- */
+
+enum { CONTROL_IN = 2, CONTROL_OUT = 3, PORT_OUT = 5, QUEUES = 6, ENTRIES = 16, PORT = 1 };
 
 static struct {
-	uint32_t status, features_page, size, ready;
-	bool is_up;
+	uint32_t status, features_page, select, ready[QUEUES], size[QUEUES];
+	uint64_t address[QUEUES][3]; /* descriptors, available ring, used ring */
+	uint16_t taken[QUEUES], given[QUEUES];
+	bool has_spoken;
 } device;
 
 static uint32_t device_read(uint64_t offset)
@@ -209,29 +220,105 @@ static uint32_t device_read(uint64_t offset)
 	case 0x04:
 		return 2;
 	case 0x08:
-		return 4;
-	case 0x10:
-		return device.features_page == 1; /* VIRTIO_F_VERSION_1 */
+		return VIRTIO_ID_CONSOLE;
+	case 0x10: /* VIRTIO_F_VERSION_1, and several ports */
+		return device.features_page == 1 ? 1 : 1 << VIRTIO_CONSOLE_F_MULTIPORT;
 	case 0x34:
-		return 64;
+		return device.select < QUEUES ? ENTRIES : 0;
 	case 0x44:
-		return device.ready;
+		return device.select < QUEUES ? device.ready[device.select] : 0;
+	case 0x60:
+		return 1;
 	case 0x70:
 		return device.status;
+	case 0x104:
+		return PORT + 1;
 	default:
 		return 0;
 	}
 }
 
+static void *in_ram(uint64_t at, uint64_t n)
+{
+	if (at >= ram_bytes || n > ram_bytes - at)
+		exit(1);
+	return ram + at;
+}
+
+/* The buffer that the driver gave next; NULL: none. */
+static void *take(unsigned queue, uint16_t *ret_head)
+{
+	const uint16_t *available = in_ram(device.address[queue][1], 4 + 2 * ENTRIES);
+	uint16_t head = available[2 + device.taken[queue] % device.size[queue]];
+	const struct vring_desc *d = in_ram(device.address[queue][0] + head * sizeof(*d), sizeof(*d));
+
+	if (available[1] == device.taken[queue])
+		return NULL;
+	device.taken[queue]++;
+	*ret_head = head;
+	return in_ram(d->addr, sizeof(struct virtio_console_control));
+}
+
+static void give(unsigned queue, uint16_t head, uint32_t n)
+{
+	struct vring_used *used = in_ram(device.address[queue][2], 4 + 8 * ENTRIES);
+	struct kvm_irq_level line = { .irq = LINE, .level = 1 };
+
+	used->ring[device.given[queue] % device.size[queue]] = (struct vring_used_elem){ .id = head, .len = n };
+	__atomic_store_n(&used->idx, ++device.given[queue], __ATOMIC_RELEASE);
+	ASK(machine, KVM_IRQ_LINE, &line);
+	line.level = 0;
+	ASK(machine, KVM_IRQ_LINE, &line);
+}
+
+static void tell(uint16_t event)
+{
+	const struct virtio_console_control message = { .id = PORT, .event = event, .value = 1 };
+	uint16_t head;
+	void *to = take(CONTROL_IN, &head);
+
+	if (!to)
+		exit(1);
+	memcpy(to, &message, sizeof(message));
+	give(CONTROL_IN, head, sizeof(message));
+}
+
+static void kicked(unsigned queue)
+{
+	const struct virtio_console_control *message;
+	uint16_t head;
+
+	if (queue == PORT_OUT)
+		device.has_spoken = true;
+	while (queue == CONTROL_OUT && (message = take(queue, &head))) {
+		uint16_t event = message->event;
+
+		give(queue, head, 0);
+		if (event == VIRTIO_CONSOLE_DEVICE_READY)
+			tell(VIRTIO_CONSOLE_PORT_ADD);
+		else if (event == VIRTIO_CONSOLE_PORT_READY)
+			tell(VIRTIO_CONSOLE_PORT_OPEN);
+	}
+}
+
 static void device_write(uint64_t offset, uint32_t value)
 {
+	unsigned q = device.select < QUEUES ? device.select : 0;
+
 	if (offset == 0x14)
 		device.features_page = value;
+	else if (offset == 0x30)
+		device.select = value;
+	else if (offset == 0x38)
+		device.size[q] = value ? value : 1;
 	else if (offset == 0x44)
-		device.ready = value;
+		device.ready[q] = value;
+	else if (offset == 0x50)
+		kicked(value);
 	else if (offset == 0x70)
 		device.status = value;
-	device.is_up = device.status & 4; /* VIRTIO_CONFIG_S_DRIVER_OK */
+	else if (offset >= 0x80 && offset < 0xa8 && offset % 16 < 8)
+		store((uint8_t *)&device.address[q][(offset - 0x80) / 16] + offset % 16, value, 4);
 }
 
 /* ---- memory ---- */
@@ -388,7 +475,7 @@ static void on_register(struct kvm_run *run)
 		memcpy(&value, run->mmio.data, 4);
 		device_write(offset, value);
 	} else {
-		value = device_read(offset);
+		value = device_read(offset & ~3ull) >> offset % 4 * 8;
 		memcpy(run->mmio.data, &value, 4);
 	}
 }
@@ -396,7 +483,7 @@ static void on_register(struct kvm_run *run)
 static void run_guest(struct kvm_run *run)
 {
 	began = now();
-	while (!device.is_up) {
+	while (!device.has_spoken) {
 		if (ioctl(vcpu, KVM_RUN, 0) < 0) {
 			if (errno != EINTR && errno != EAGAIN)
 				die("KVM_RUN");

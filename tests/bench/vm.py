@@ -31,7 +31,7 @@ from sheet import Sheet  # noqa: E402
 MIB = 1 << 20
 MEMORY = 256 * MIB
 FILES = 3000
-LIMITS = {"port exits": 10, "register exits": 1500, "boot": 1.1, "private memory": 5 * 1024, "agent": 400, "program of boot": 15}
+LIMITS = {"port exits": 10, "register exits": 100, "boot": 1.1, "private memory": 5 * 1024, "agent": 400, "program of boot": 15}
 DEADLINE = 1200
 COPIES = " hypervisor " in linux.read("/proc/cpuinfo")  # then the kernel is copied and not mapped
 
