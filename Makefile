@@ -122,14 +122,14 @@ VM_LIBS  = $(call lib,vm) $(foreach r,$(USES_vm),$(if $(call srcs,$r),$(call lib
 $(B)/tests/vm/boot: $(B)/tests/vm/boot.o $(VM_LIBS)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(B)/tests/vm/guest: tests/vm/guest.c tests/vm/inside.h
+$(B)/tests/vm/guest: tests/vm/guest.c vm/agent/port.c tests/vm/inside.h
 	@mkdir -p $(@D)
 	$(call say,GUEST)
-	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -I. -Os -Wall -Wextra -Werror -static -s -o $@ $<
+	$(Q)$(if $(HAS_MUSL),$(CC) $(MUSL_CF),$(CC)) -std=gnu11 -D_GNU_SOURCE -I. -Os -Wall -Wextra -Werror -static -s -o $@ $(filter %.c,$^)
 $(B)/tests/vm/session: $(B)/tests/vm/session.o $(call lib,vm/session) $(call lib,vm/wire) $(VM_LIBS)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
-ECHO_AGENT = tests/vm/echo_agent.c vm/wire/wire.c $(patsubst %,spec/base/%.c,buf error arena)
+ECHO_AGENT = tests/vm/echo_agent.c vm/agent/port.c vm/wire/wire.c $(patsubst %,spec/base/%.c,buf error arena)
 $(B)/tests/vm/echo_agent: $(ECHO_AGENT) tests/vm/inside.h
 	@mkdir -p $(@D)
 	$(call say,GUEST)

@@ -145,14 +145,19 @@ static int add_helpers(struct vm *vm, struct error *err)
 	return add(vm, r, d, false, err);
 }
 
-/* The order is that of the guest's names: the console first, it shows what is wrong with the others. */
+/*
+ * The order is that of the guest's names: the console first, it shows what is wrong with the others. Its further devices
+ * come next, so that the guest finds the n-th port (vm/wire/wire.h).
+ */
 int devices_new(struct vm *vm, struct error *err)
 {
 	int r = make_pages(vm, err);
 
 	if (r == 0)
 		r = virtio_console_new(vm->loop, &vm->console, err);
-	r = add(vm, r, r < 0 ? NULL : virtio_console_device(vm->console), false, err);
+	/* Refused halfway, the first takes the others with it. */
+	for (unsigned i = 0; i < VIRTIO_CONSOLES && (i == 0 || r == 0); i++)
+		r = add(vm, r, r < 0 ? NULL : virtio_console_device(vm->console, i), false, err);
 	for (unsigned i = 0; r == 0 && i < vm->config.n_shares; i++)
 		r = add_share(vm, &vm->config.shares[i], err);
 	if (r == 0 && vm->config.tap) {
@@ -240,7 +245,7 @@ void devices_stop(struct vm *vm)
 
 void devices_free(struct vm *vm)
 {
-	for (unsigned i = 0; i < vm->n_slots; i++) {
+	for (unsigned i = vm->n_slots; i-- > 0;) { /* the first console last */
 		struct slot *s = &vm->slots[i];
 
 		virtio_free(s->device);

@@ -34,7 +34,7 @@ static const uint32_t at_devices = 0xd0000000;
 static const uint32_t at_ioapic = 0xfec00000, at_lapic = 0xfee00000;
 static const uint64_t at_identity_map = 0xfffbc000, at_tss = 0xfffbd000;
 
-enum { FIRST_GSI = 5, MAX_DEVICES = 8 + VM_MAX_SHARES };
+enum { FIRST_GSI = 5, MAX_DEVICES = VIRTIO_CONSOLES + VM_MAX_SHARES + 3 };
 
 enum { DEVICES_BYTES = MAX_DEVICES * VIRTIO_MMIO_BYTES };
 

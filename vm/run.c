@@ -103,7 +103,7 @@ static void access_register(struct vm *vm, uint64_t at, uint8_t data[static 8], 
 	}
 }
 
-/* Writes that KVM has kept, of any vCPU: what made this exit came after those of this one. */
+/* Writes that KVM has kept, of any vCPU, up to now: what made this exit came after those of this one. */
 static void take_late_writes(struct vm *vm)
 {
 	struct kvm_coalesced_mmio_ring *ring = vm->late;
@@ -111,8 +111,10 @@ static void take_late_writes(struct vm *vm)
 	if (!ring)
 		return;
 	pthread_mutex_lock(&vm->late_lock);
-	for (uint32_t first = ring->first; first < LATE_WRITES &&
-					   first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);) {
+
+	uint32_t last = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE); /* others may go on writing for ever */
+
+	for (uint32_t first = ring->first; first != last && first < LATE_WRITES;) {
 		struct kvm_coalesced_mmio *w = &ring->coalesced_mmio[first];
 
 		access_register(vm, w->phys_addr, w->data, w->len, true);
@@ -396,7 +398,7 @@ static void fill_report(struct vm *vm, struct vm_report *ret)
 	ret->stuck_threads = vm->stuck_threads;
 
 	/* What the guest wrote and nobody has taken yet: a panic ends it at once. */
-	virtio_kick(virtio_console_device(vm->console));
+	virtio_kick(virtio_console_device(vm->console, 0));
 	if (keep_last_words(vm, ret->last_words, sizeof(ret->last_words)) && ret->end == VM_END_RESET)
 		ret->end = VM_END_PANIC;
 }

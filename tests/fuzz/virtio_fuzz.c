@@ -131,7 +131,7 @@ static struct virtio_device *make(struct driver *d, unsigned kind, int fd, struc
 	case 3:
 		if (virtio_console_new(d->loop, &console, NULL) == 0) {
 			virtio_console_attach(console, 1, &port, NULL);
-			return virtio_console_device(console);
+			return virtio_console_device(console, 0);
 		}
 		break;
 	case 4: /* the server alone, over a directory that is empty */

@@ -17,7 +17,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BULKHEAD", TOP / "build/bulkhead")).parent
 KERNEL = host.guest_kernel("stock")  # 6.12: console and file system are built in, the rest is modules
 OLDER = host.guest_kernel("older")   # 6.1: everything is a module
-PORT_EXITS, REGISTER_EXITS = 10, 1500  # at most, in the whole life of a guest
+PORT_EXITS, REGISTER_EXITS = 10, 100  # at most, in the whole life of a guest
 OOPS = re.compile(r"Oops|BUG:|general protection|double fault|int3:")
 
 

@@ -60,6 +60,9 @@ def test_the_kernel_inside_is_the_guests(t, kernel):
     c.wait_out("\n", 20)
     eq(c.out.strip(), guests.release(kernel))
     eq(c.exec("/bin/busybox", "uname", "-r").ok().out.strip(), guests.release(kernel))
+    # Drivers that no program waits for come when it runs.
+    late = "for m in virtio_rng virtio_balloon; do until grep -q ^$m /proc/modules; do sleep 0.2; done; done; echo both"
+    eq(c.exec("/bin/sh", "-c", late, timeout=30).ok().out, "both\n")
     if kernel == "older":
         true(os.uname().release != guests.release(kernel), "the host runs the same kernel: this test shows nothing")
 
@@ -242,6 +245,53 @@ def test_a_guest_that_spins_with_all_it_has_can_be_ended(t):
     c = t.up(b).wait_out("spinning", 30)
     eq(c.status, "running")
     c.delete("--force").ok()
+
+
+STREAMS = 57  # that a machine has for its processes: vm/virtio/virtio.h
+
+
+@wall("vm")
+@alone
+@deadline(120)
+@each(kernel=KERNELS)
+def test_many_processes_at_once_have_streams_of_their_own_and_too_many_are_refused(t, kernel):
+    use(t, kernel)
+    c = t.up(small(t))
+    speak = "read word; echo out $word; echo err $word >&2; exec cat"
+
+    def begin(number):
+        said = f"{t.tmp}/{number}.out", f"{t.tmp}/{number}.err"
+        with open(said[0], "wb") as out, open(said[1], "wb") as err:
+            return t.spawn_runtime("exec", c.id, "/bin/sh", "-c", speak, stdin=subprocess.PIPE, stdout=out, stderr=err), *said
+
+    def said(path, text):
+        return t.until(lambda: text in linux.read(path), 60, f"{text!r} in {path}")
+
+    # More than there are streams: whoever comes too late, and nobody else, is refused with the reason.
+    asked = {number: begin(number) for number in range(STREAMS // 3 + 1)}
+    for number, (process, _out, _err) in asked.items():
+        process.stdin.write(f"{number}\n".encode())
+        try:
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass
+    refused = []
+    for number, (process, out, err) in asked.items():
+        t.until(lambda p=process, e=err, n=number: p.poll() is not None or f"err {n}\n" in linux.read(e), 60, f"an answer to {number}")
+        if process.poll() is None:
+            said(out, f"out {number}\n")
+        else:
+            refused.append(number)
+            has(linux.read(err), f"all {STREAMS} streams that a virtual machine has for its processes are in use")
+    true(1 <= len(refused) <= 2, f"refused: {refused}")
+    for number, (process, out, err) in asked.items():
+        if number in refused:
+            continue
+        process.stdin.write(b"the end\n")
+        process.stdin.close()
+        eq(process.wait(timeout=600), 0)
+        eq((linux.read(out), linux.read(err)), (f"out {number}\nthe end\n", f"err {number}\n"))
+    eq(c.exec("/bin/echo", "again").ok().out, "again\n")
 
 
 @wall("vm")

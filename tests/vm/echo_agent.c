@@ -159,6 +159,8 @@ int main(void)
 
 	mkdir("/proc", 0755);
 	mount("proc", "/proc", "proc", 0, "");
+	mkdir("/sys", 0755);
+	mount("sysfs", "/sys", "sysfs", 0, "");
 	mount("dev", "/dev", "devtmpfs", 0, "");
 	fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, command_line, sizeof(command_line) - 1) < 0)

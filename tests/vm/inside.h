@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* inside - what a first process of a guest does before it can talk: modules, then a port of the console */
+/* inside - what a first process of a guest does before it can talk: modules, then a port of a console */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "vm/agent/port.h"
 
 /* group: "", or one with its '/' (vm/kernel/kernel.h). */
 static inline void load_modules(const char *group)
@@ -32,11 +34,8 @@ static inline void load_modules(const char *group)
 /* The driver makes a port's node, and learns that the host has opened it, some time after the module is loaded. */
 static inline int open_port(unsigned port)
 {
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/vport0p%u", port);
 	for (int i = 0; i < 20000; i++) {
-		int fd = open(path, O_RDWR | O_CLOEXEC);
+		int fd = port_open(port, O_RDWR | O_CLOEXEC);
 
 		if (fd >= 0) {
 			struct pollfd p = { .fd = fd };

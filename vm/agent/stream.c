@@ -17,6 +17,7 @@
 #include "spec/base/auto.h"
 #include "spec/base/oom.h"
 #include "vm/agent/agent.h"
+#include "vm/agent/port.h"
 
 enum {
 	NODE_MS = 2,            /* how often a node that is not there yet is looked for */
@@ -36,10 +37,7 @@ static void pump_begin(struct pump *p)
 
 static void open_port(struct stream *s)
 {
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/vport0p%u", s->port);
-	s->port_fd = openat(AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	s->port_fd = port_open(s->port, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (s->port_fd >= 0)
 		s->since_ms = agent_now_ms();
 }

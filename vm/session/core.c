@@ -450,7 +450,8 @@ void core_clear(struct core *c, const struct vm_session_config *config)
 		.terminal_fd = config->terminal ? config->stdio[0] : -1,
 		.names_fd = config->names_fd > 0 ? config->names_fd : -1,
 		.in = WIRE_INBOX_INIT(WIRE_MAX_REPLY),
-		.last_port = VIRTIO_CONSOLE_PORTS - CORE_FIRST_PORT - 1,
+		.last_port = CORE_FIRST_PORT - 1,
+		.end_port = WIRE_PORTS_FIRST,
 		.oom_tokens = OOM_TOKENS,
 		.oom_filled_ms = now_ms(CLOCK_MONOTONIC),
 	};

@@ -72,6 +72,9 @@ struct process { /* [0]: the container's first one */
 	uint32_t status;
 };
 
+_Static_assert((int)WIRE_PORTS_FIRST == (int)VIRTIO_CONSOLE_FIRST && (int)WIRE_PORTS_MORE == (int)VIRTIO_CONSOLE_MORE,
+	       "both sides find a port by its number");
+
 struct port_use {
 	struct process *process; /* NULL: free */
 	unsigned stream; /* 0, 1 or 2 of it */
@@ -123,7 +126,8 @@ struct core {
 	struct process processes[CORE_PROCESSES];
 	uint32_t last_process;
 	struct port_use ports[VIRTIO_CONSOLE_PORTS];
-	unsigned last_port;
+	unsigned last_port; /* that a stream got */
+	unsigned end_port; /* ports from here on belong to consoles that the guest has no driver for yet */
 	struct client *clients[VM_SESSION_CLIENTS];
 	unsigned n_clients;
 

@@ -55,18 +55,24 @@ static void on_ended(void *arg, unsigned port)
 	channel_send(c, &b);
 }
 
-/* The next after the last one used: a guest that is late in closing one does not meet its next user. */
-static unsigned free_port(const struct core *c)
+/*
+ * The next after the last one used: a guest that is late in closing one does not meet its next user. A further console is
+ * begun when the others are full, since setting one up takes the guest some time.
+ */
+static unsigned free_port(struct core *c)
 {
-	const unsigned n = VIRTIO_CONSOLE_PORTS - CORE_FIRST_PORT;
+	unsigned n = c->end_port - CORE_FIRST_PORT, port;
 
 	for (unsigned i = 1; i <= n; i++) {
-		unsigned port = CORE_FIRST_PORT + (c->last_port + i) % n;
-
+		port = CORE_FIRST_PORT + (c->last_port - CORE_FIRST_PORT + i) % n;
 		if (!c->ports[port].process)
 			return port;
 	}
-	return 0;
+	port = c->end_port;
+	if (port >= VIRTIO_CONSOLE_PORTS)
+		return 0;
+	c->end_port += WIRE_PORTS_MORE;
+	return port;
 }
 
 static int attach(struct core *c, struct process *p, unsigned stream, int in_fd, int out_fd,
@@ -88,7 +94,7 @@ static int attach(struct core *c, struct process *p, unsigned stream, int in_fd,
 	if (r < 0)
 		return r;
 	c->ports[port] = (struct port_use){ .process = p, .stream = stream };
-	c->last_port = port - CORE_FIRST_PORT;
+	c->last_port = port;
 	*ret = port;
 	return 0;
 }

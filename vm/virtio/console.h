@@ -2,14 +2,17 @@
 #pragma once
 
 /*
- * console - a multiport console: its control queues are in console.c, its streams in port.c
+ * console - multiport consoles, whose ports are numbered through: as callers see them in consoles.c, the control queues of
+ * each in console.c, streams in port.c
  */
 
 #include "vm/virtio/device.h"
 #include "vm/virtio/stream.h"
 
-/* §5.3.2: queues 0 and 1 are port 0's, 2 and 3 the control queues, then two for each port. */
-enum { CONTROL_RX = 2, CONTROL_TX = 3, CONSOLE_QUEUES = 2 * (VIRTIO_CONSOLE_PORTS + 1) };
+/* §5.3.2: queues 0 and 1 are those of the first port, 2 and 3 the control queues, then two for each further port. */
+enum { CONTROL_RX = 2, CONTROL_TX = 3 };
+
+struct bank;
 
 struct port_end {
 	int fd; /* -1: none, or ended */
@@ -17,8 +20,9 @@ struct port_end {
 };
 
 struct port {
-	struct virtio_console *console;
-	unsigned index;
+	struct bank *bank;
+	unsigned index;  /* in its bank */
+	unsigned number; /* among all */
 	struct virtio_port config; /* who wants to know; its descriptors are in `in` and `out` */
 	struct port_end in, out;
 	size_t out_done;  /* bytes of the chain at the head of the queue that are written */
@@ -35,35 +39,46 @@ struct port {
 	bool tell_opened, tell_closed, tell_ended;
 };
 
-struct virtio_console {
+struct bank { /* one device */
 	struct virtio_device device;
+	struct virtio_console *console;
+	bool is_up; /* the guest's driver said so */
+	unsigned n_ports;
+	struct port ports[VIRTIO_CONSOLE_MORE];
+};
+
+struct virtio_console {
 	struct virtio_loop *loop;
 	int event_fd; /* wakes the loop for events of ports */
-	bool is_up;   /* the guest's driver said so */
-	struct port ports[VIRTIO_CONSOLE_PORTS];
-	char log[VIRTIO_CONSOLE_LOG];
+	struct bank banks[VIRTIO_CONSOLES];
+	char log[VIRTIO_CONSOLE_LOG]; /* under the lock of the first bank, whose first port writes it */
 	uint64_t logged; /* bytes, ever */
 };
+
+_Static_assert((int)VIRTIO_CONSOLE_FIRST <= (int)VIRTIO_CONSOLE_MORE, "there is room for the ports of each");
 
 static inline unsigned port_rx(unsigned i)
 {
 	return i == 0 ? 0 : 2 * (i + 1);
 }
 
-static inline struct virtq *port_queue(struct virtio_console *c, unsigned i, bool is_tx)
+static inline struct virtq *port_queue(struct port *p, bool is_tx)
 {
-	return &c->device.queues[port_rx(i) + is_tx];
+	return &p->bank->device.queues[port_rx(p->index) + is_tx];
 }
 
 /* Lock held. Moves what can be moved; -EPROTO when the guest broke a rule. */
-int port_transmit(struct virtio_console *c, unsigned i);
-int port_receive(struct virtio_console *c, unsigned i);
+int port_transmit(struct port *p);
+int port_receive(struct port *p);
 /* Lock held. Waits for what the port needs, and for nothing else. */
-void port_watch(struct virtio_console *c, unsigned i);
+void port_watch(struct port *p);
 /* Lock held. Stops waiting, and closes the descriptors. */
-void port_close(struct virtio_console *c, unsigned i);
+void port_close(struct port *p);
 
+int bank_init(struct bank *b, struct virtio_console *c, unsigned i, struct error *err);
 /* Lock held. Sends the guest the messages that it is owed, as far as it has buffers for them. */
-int console_flush(struct virtio_console *c);
+int bank_flush(struct bank *b);
 /* Lock held. Has the events of ports delivered, soon. */
 void console_tell(struct virtio_console *c);
+/* With the devices released. */
+void console_free(struct virtio_console *c);

@@ -45,6 +45,7 @@ struct virtio_device {
 	pthread_mutex_t lock;
 
 	/* Registers. */
+	bool is_hidden; /* DeviceID is 0, and nothing can be written */
 	uint32_t status;
 	uint32_t device_features_select, driver_features_select;
 	uint64_t driver_features;
@@ -72,5 +73,7 @@ void virtio_notify(struct virtio_device *dev, unsigned i);
 /* One interrupt for all queues, if the driver wants it for any. */
 void virtio_notify_all(struct virtio_device *dev);
 void virtio_config_changed(struct virtio_device *dev);
+/* The device is there from now on. */
+void virtio_reveal(struct virtio_device *dev);
 /* DEVICE_NEEDS_RESET (§2.1.1). */
 void virtio_break(struct virtio_device *dev);

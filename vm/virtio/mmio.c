@@ -61,6 +61,7 @@ void virtio_device_release(struct virtio_device *dev)
 {
 	if (dev->loop)
 		virtio_loop_forget(dev->loop, dev->kick_fd);
+	dev->loop = NULL;
 	if (dev->queues)
 		pthread_mutex_destroy(&dev->lock);
 	free(dev->queues);
@@ -113,6 +114,12 @@ void virtio_config_changed(struct virtio_device *dev)
 	show(dev);
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(dev, VIRTIO_MMIO_INT_CONFIG);
+}
+
+void virtio_reveal(struct virtio_device *dev)
+{
+	dev->is_hidden = false;
+	show(dev);
 }
 
 void virtio_break(struct virtio_device *dev)
@@ -322,7 +329,7 @@ static uint32_t read_register(struct virtio_device *dev, uint32_t offset)
 	case VIRTIO_MMIO_VERSION:
 		return VERSION;
 	case VIRTIO_MMIO_DEVICE_ID:
-		return dev->ops->kind;
+		return dev->is_hidden ? 0 : dev->ops->kind;
 	case VIRTIO_MMIO_VENDOR_ID:
 		return VENDOR;
 	case VIRTIO_MMIO_DEVICE_FEATURES:
@@ -422,7 +429,7 @@ void virtio_mmio_write(struct virtio_device *dev, uint32_t offset, const void *d
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);
-	if (width == 4)
+	if (width == 4 && !dev->is_hidden)
 		write_register(dev, offset, value);
 	show(dev);
 	pthread_mutex_unlock(&dev->lock);

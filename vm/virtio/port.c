@@ -21,58 +21,54 @@ static void keep_log(struct virtio_console *c, const struct virtq_chain *chain)
 			c->log[c->logged++ % VIRTIO_CONSOLE_LOG] = bytes[k];
 }
 
-static void end_direction(struct virtio_console *c, unsigned i)
+static void end_direction(struct port *p)
 {
-	struct port *p = &c->ports[i];
-
 	if (p->has_ended)
 		return;
 	p->has_ended = true;
 	p->tell_ended = true;
-	console_tell(c);
+	console_tell(p->bank->console);
 }
 
 /*
  * The kernel's console: its driver spins until we have taken what it wrote, so it never waits, and the
  * descriptor gets what it takes at once.
  */
-static int transmit_log(struct virtio_console *c)
+static int transmit_log(struct port *p)
 {
-	struct virtq *q = port_queue(c, 0, true);
-	struct virtq_chain *chain = &c->device.chain;
-	struct port *p = &c->ports[0];
+	struct virtio_device *dev = &p->bank->device;
+	struct virtq *q = port_queue(p, true);
+	struct virtq_chain *chain = &dev->chain;
 	int r;
 
 	for (unsigned left = q->size; (r = virtq_pop(q, chain)) > 0;) {
-		keep_log(c, chain);
+		keep_log(p->bank->console, chain);
 		if (p->out.fd >= 0)
 			(void)stream_write(p->out.fd, p->out.kind, chain->iov, chain->n_out, 0);
 		virtq_push(q, chain->head, 0);
 		if (--left == 0) {
-			virtio_again(&c->device);
+			virtio_again(dev);
 			break;
 		}
 	}
-	virtio_notify(&c->device, port_rx(0) + 1);
+	virtio_notify(dev, port_rx(0) + 1);
 	return r < 0 ? r : 0;
 }
 
 /* 1: all of it is written or dropped, 0: the rest must wait. */
-static int put(struct virtio_console *c, unsigned i, const struct virtq_chain *chain)
+static int put(struct port *p, const struct virtq_chain *chain)
 {
-	struct port *p = &c->ports[i];
-
 	while (p->out.fd >= 0 && p->out_done < chain->out_bytes) {
 		ssize_t n = stream_write(p->out.fd, p->out.kind, chain->iov, chain->n_out, p->out_done);
 
 		if (n == -EAGAIN)
 			return 0;
 		if (n <= 0) { /* EPIPE, ENOSPC, EIO: nobody will read on */
-			virtio_loop_forget(c->loop, p->out.fd);
+			virtio_loop_forget(p->bank->console->loop, p->out.fd);
 			if (p->in.fd != p->out.fd)
 				close(p->out.fd);
 			p->out.fd = -1;
-			end_direction(c, i);
+			end_direction(p);
 			break;
 		}
 		p->out_done += (size_t)n;
@@ -81,40 +77,40 @@ static int put(struct virtio_console *c, unsigned i, const struct virtq_chain *c
 	return 1;
 }
 
-int port_transmit(struct virtio_console *c, unsigned i)
+int port_transmit(struct port *p)
 {
-	struct virtq *q = port_queue(c, i, true);
-	struct virtq_chain *chain = &c->device.chain;
-	struct port *p = &c->ports[i];
+	struct virtio_device *dev = &p->bank->device;
+	struct virtq *q = port_queue(p, true);
+	struct virtq_chain *chain = &dev->chain;
 	int r = 0;
 
-	if (i == 0)
-		return transmit_log(c);
+	if (p->number == 0)
+		return transmit_log(p);
 	for (unsigned left = q->size; !p->is_blocked && (r = virtq_pop(q, chain)) > 0;) {
-		if (!put(c, i, chain)) {
+		if (!put(p, chain)) {
 			virtq_unpop(q);
 			p->is_blocked = true;
 			break;
 		}
 		virtq_push(q, chain->head, 0);
 		if (--left == 0) {
-			virtio_again(&c->device);
+			virtio_again(dev);
 			break;
 		}
 	}
-	virtio_notify(&c->device, port_rx(i) + 1);
+	virtio_notify(dev, port_rx(p->index) + 1);
 	/* A closed port has ended when what it wrote is out. */
 	if (p->tell_closed && !virtq_has(q))
-		console_tell(c);
-	port_watch(c, i);
-	return r < 0 ? r : console_flush(c);
+		console_tell(p->bank->console);
+	port_watch(p);
+	return r < 0 ? r : bank_flush(p->bank);
 }
 
-int port_receive(struct virtio_console *c, unsigned i)
+int port_receive(struct port *p)
 {
-	struct virtq *q = port_queue(c, i, false);
-	struct virtq_chain *chain = &c->device.chain;
-	struct port *p = &c->ports[i];
+	struct virtio_device *dev = &p->bank->device;
+	struct virtq *q = port_queue(p, false);
+	struct virtq_chain *chain = &dev->chain;
 	int r = 0;
 
 	for (unsigned left = q->size; p->in.fd >= 0 && p->host_open && p->guest_open && left > 0; left--) {
@@ -132,64 +128,65 @@ int port_receive(struct virtio_console *c, unsigned i)
 		}
 		virtq_unpop(q);
 		if (n != -EAGAIN) { /* the end, or as good as that (EIO of a terminal) */
-			virtio_loop_forget(c->loop, p->in.fd);
+			virtio_loop_forget(p->bank->console->loop, p->in.fd);
 			if (p->in.fd != p->out.fd)
 				close(p->in.fd);
 			p->in.fd = -1;
-			end_direction(c, i);
+			end_direction(p);
 		}
 		break;
 	}
 	if (p->in.fd >= 0 && p->in.kind == STREAM_FILE && r > 0)
-		virtio_again(&c->device); /* nothing else would wake us */
-	virtio_notify(&c->device, port_rx(i));
-	port_watch(c, i);
-	return r < 0 ? r : console_flush(c);
+		virtio_again(dev); /* nothing else would wake us */
+	virtio_notify(dev, port_rx(p->index));
+	port_watch(p);
+	return r < 0 ? r : bank_flush(p->bank);
 }
 
 /* ---- waiting ---- */
 
 static void on_ready(void *arg, uint32_t events);
 
-static void watch(struct virtio_console *c, int fd, uint32_t events, struct port *p)
+static void watch(struct port *p, int fd, uint32_t events)
 {
+	struct virtio_loop *loop = p->bank->console->loop;
+
 	if (fd < 0)
 		return;
 	if (events == 0) {
-		virtio_loop_forget(c->loop, fd);
+		virtio_loop_forget(loop, fd);
 		return;
 	}
-	if (virtio_loop_watch(c->loop, fd, events, on_ready, p) == -EEXIST)
-		virtio_loop_change(c->loop, fd, events);
+	if (virtio_loop_watch(loop, fd, events, on_ready, p) == -EEXIST)
+		virtio_loop_change(loop, fd, events);
 }
 
-void port_watch(struct virtio_console *c, unsigned i)
+void port_watch(struct port *p)
 {
-	struct port *p = &c->ports[i];
-	bool is_running = virtio_is_running(&c->device);
+	bool is_running = virtio_is_running(&p->bank->device);
 	bool wants_in = is_running && p->host_open && p->guest_open &&
-			virtq_has(port_queue(c, i, false));
+			virtq_has(port_queue(p, false));
 	uint32_t in = wants_in ? EPOLLIN : 0;
 	uint32_t out = is_running && p->is_blocked ? EPOLLOUT : 0;
 
 	if (p->in.fd >= 0 && p->in.fd == p->out.fd) {
-		watch(c, p->in.fd, in | out, p);
+		watch(p, p->in.fd, in | out);
 		return;
 	}
-	watch(c, p->in.fd, in, p);
-	watch(c, p->out.fd, out, p);
+	watch(p, p->in.fd, in);
+	watch(p, p->out.fd, out);
 }
 
-void port_close(struct virtio_console *c, unsigned i)
+void port_close(struct port *p)
 {
-	struct port *p = &c->ports[i];
+	struct virtio_loop *loop = p->bank->console->loop;
 
 	if (p->in.fd >= 0) {
-		virtio_loop_forget(c->loop, p->in.fd);
+		virtio_loop_forget(loop, p->in.fd);
 		close(p->in.fd);
 	}
 	if (p->out.fd >= 0 && p->out.fd != p->in.fd) {
-		virtio_loop_forget(c->loop, p->out.fd);
+		virtio_loop_forget(loop, p->out.fd);
 		close(p->out.fd);
 	}
 	p->in.fd = p->out.fd = -1;
@@ -200,20 +197,20 @@ void port_close(struct virtio_console *c, unsigned i)
 static void on_ready(void *arg, uint32_t events)
 {
 	struct port *p = arg;
-	struct virtio_console *c = p->console;
+	struct virtio_device *dev = &p->bank->device;
 	int r = 0;
 
 	(void)events; /* a hang-up shows itself when we read or write */
-	pthread_mutex_lock(&c->device.lock);
-	if (virtio_is_running(&c->device)) {
+	pthread_mutex_lock(&dev->lock);
+	if (virtio_is_running(dev)) {
 		if (p->is_blocked) {
 			p->is_blocked = false;
-			r = port_transmit(c, p->index);
+			r = port_transmit(p);
 		}
 		if (r == 0)
-			r = port_receive(c, p->index);
+			r = port_receive(p);
 		if (r < 0)
-			virtio_break(&c->device);
+			virtio_break(dev);
 	}
-	pthread_mutex_unlock(&c->device.lock);
+	pthread_mutex_unlock(&dev->lock);
 }

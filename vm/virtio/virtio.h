@@ -134,11 +134,15 @@ int virtio_net_new(const struct vm_tap *tap, struct virtio_device **ret, struct 
 /*
  * §5.3, multiport. Port 0 is the guest's kernel console: its last VIRTIO_CONSOLE_LOG bytes are kept
  * and, when it has an out_fd, written there as well, as far as that takes them at once. The other
- * ports are byte streams between the guest (/dev/vport0p<n>) and a descriptor of the caller's for
- * each direction. What the guest writes goes from its memory to the descriptor with no copy
+ * ports are byte streams between the guest and a descriptor of the caller's for each direction. What the guest writes goes from its memory to the descriptor with no copy
  * between; while the descriptor takes nothing, the guest's queue is not read. End of file on
  * in_fd reaches the guest as a closed port, and so does a vanished reader of out_fd: a stream that must
  * survive the end of the other direction needs a port of its own.
+ *
+ * Each port costs the guest two queues when its driver sets the console up, whether it is used or not. So there are
+ * several consoles, and ports are numbered through: the first VIRTIO_CONSOLE_FIRST, /dev/vport0p<n>, belong to the one that is there
+ * from the beginning, each VIRTIO_CONSOLE_MORE after them to a further one. That has no DeviceID, for which drivers do not
+ * care (§4.2.2.1), until one of its ports is attached for the first time. Binding a driver is then up to the guest.
  *
  * A port that was attached once stays in the guest and can be attached again. The guest learns of
  * attaching a moment later; until then its poll() says POLLHUP and its read() end of file.
@@ -146,7 +150,10 @@ int virtio_net_new(const struct vm_tap *tap, struct virtio_device **ret, struct 
 struct virtio_console;
 
 enum {
-	VIRTIO_CONSOLE_PORTS = 32,
+	VIRTIO_CONSOLES = 7,
+	VIRTIO_CONSOLE_FIRST = 5,
+	VIRTIO_CONSOLE_MORE = 9,
+	VIRTIO_CONSOLE_PORTS = VIRTIO_CONSOLE_FIRST + (VIRTIO_CONSOLES - 1) * VIRTIO_CONSOLE_MORE,
 	VIRTIO_CONSOLE_LOG = 64 * 1024,
 };
 
@@ -163,9 +170,10 @@ struct virtio_port {
 	void *arg;
 };
 
-/* loop: the one that the device will be connected to. */
+/* loop: the one that the devices will be connected to. Freeing the first device, last, frees all. */
 int virtio_console_new(struct virtio_loop *loop, struct virtio_console **ret, struct error *err);
-struct virtio_device *virtio_console_device(struct virtio_console *c);
+/* i below VIRTIO_CONSOLES. */
+struct virtio_device *virtio_console_device(struct virtio_console *c, unsigned i);
 /*
  * Attaches a port, before the guest runs or from the loop's thread. The descriptors are the
  * console's from success on. They must not block: one that does, and is no socket or file, is

@@ -24,6 +24,10 @@
  *	"root"     the container's root filesystem
  *	"volumes"  what is bound from the host: "m<i>" is the source of /mounts/<i> of the config, "x<i>" that of
  *	           the i-th WIRE_MOUNT. Missing when there is none.
+ *
+ * Ports are numbered through all consoles of the guest: 0 to WIRE_PORTS_FIRST - 1 belong to the first one, where 0 is the
+ * kernel's and 1 this channel, each WIRE_PORTS_MORE after them to a further one, in the order of ACPI's names. A further
+ * console is there when one of its ports is first named, and no driver uses it before.
  */
 
 #include <stdbool.h>
@@ -34,6 +38,8 @@
 #include "spec/base/error.h"
 
 enum { WIRE_VERSION = 2 };
+
+enum { WIRE_PORTS_FIRST = 5, WIRE_PORTS_MORE = 9 };
 
 enum {
 	WIRE_MAX_REQUEST = 8 << 20, /* of a payload to the guest: a config and its filter */

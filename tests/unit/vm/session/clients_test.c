@@ -260,6 +260,26 @@ Test(vm_clients, who_goes_away_early_has_the_process_killed_when_it_is_there)
 	cr_assert_eq(number, SIGKILL);
 }
 
+Test(vm_clients, a_further_console_is_used_only_when_the_others_are_full)
+{
+	struct vm_client c = world_client(&w);
+	uint32_t stdio[4], most = 0;
+	int ends[3];
+
+	for (int i = 0; i < 20; i++) {
+		uint32_t process = executed(&c, ends, stdio);
+
+		exec_replied(process);
+		agent_exits(&w, process, 0);
+		for (int k = 0; k < 3; k++) {
+			agent_closes(&w, stdio[k]);
+			most = stdio[k] > most ? stdio[k] : most;
+		}
+	}
+	cr_assert_eq(most, WIRE_PORTS_FIRST + WIRE_PORTS_MORE - 1, "those of one are used in turn");
+	cr_assert_eq(w.core.end_port, WIRE_PORTS_FIRST + WIRE_PORTS_MORE);
+}
+
 Test(vm_clients, streams_are_as_many_as_the_console_has_ports)
 {
 	struct vm_client c = world_client(&w), d = world_client(&w);
@@ -269,7 +289,7 @@ Test(vm_clients, streams_are_as_many_as_the_console_has_ports)
 	int ends[3];
 	uint32_t stdio[4];
 
-	for (int i = 0; i < 9; i++) /* 28 ports */
+	for (int i = 0; i < 18; i++) /* and two of the first process: 56 ports */
 		exec_replied(executed(&c, ends, stdio));
 	while (client_hears(&c, &p).type)
 		;
@@ -277,7 +297,7 @@ Test(vm_clients, streams_are_as_many_as_the_console_has_ports)
 	h = client_hears(&d, &p);
 	cr_assert_eq(h.type, WIRE_REPLY);
 	cr_assert_eq(wire_reply_error(p, h.size, &err), -EAGAIN);
-	cr_assert_str_eq(err.text, "all 30 streams that a virtual machine has for its processes are in use");
+	cr_assert_str_eq(err.text, "all 57 streams that a virtual machine has for its processes are in use");
 	/* One that needs none still finds a place. */
 	post_exec(&d, (uint32_t[]){ 0, 0, 0, 0 }, NULL, 0);
 	cr_assert(agent_hears(&w));

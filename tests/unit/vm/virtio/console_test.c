@@ -22,7 +22,25 @@ static void begin(struct guest *g)
 
 	driver_begin(&g->d);
 	cr_assert_eq(virtio_console_new(g->d.loop, &g->console, &err), 0);
-	driver_connect(&g->d, virtio_console_device(g->console));
+	driver_connect(&g->d, virtio_console_device(g->console, 0));
+}
+
+/* A further console, which the guest's side drives instead of the first. */
+static void begin_further(struct guest *g, unsigned i)
+{
+	struct error err = ERROR_INIT;
+
+	driver_begin(&g->d);
+	cr_assert_eq(virtio_console_new(g->d.loop, &g->console, &err), 0);
+	driver_connect(&g->d, virtio_console_device(g->console, i));
+}
+
+/* Freeing the first frees all. */
+static void end_further(struct guest *g)
+{
+	virtio_free(g->d.device);
+	g->d.device = virtio_console_device(g->console, 0);
+	driver_end(&g->d);
 }
 
 static uint32_t size_of(struct guest *g, unsigned queue)
@@ -267,6 +285,62 @@ Test(console, a_port_can_be_attached_again)
 		close(pair[0]);
 	}
 	driver_end(&g.d);
+}
+
+Test(console, a_further_one_is_not_there_before_a_port_of_it_is_attached)
+{
+	struct virtio_port port = { .in_fd = -1, .out_fd = -1 };
+	struct guest g;
+
+	begin_further(&g, 2);
+	cr_assert_eq(get(&g.d, VIRTIO_MMIO_MAGIC_VALUE), 0x74726976);
+	cr_assert_eq(get(&g.d, VIRTIO_MMIO_DEVICE_ID), 0);
+	driver_features(&g.d, 1ull << VIRTIO_CONSOLE_F_MULTIPORT);
+	driver_go(&g.d);
+	cr_assert_eq(get(&g.d, VIRTIO_MMIO_STATUS), 0);
+
+	/* The first port of another one, the first beyond, one of this one. */
+	cr_assert_eq(virtio_console_attach(g.console, VIRTIO_CONSOLE_FIRST, &port, NULL), 0);
+	cr_assert_eq(get(&g.d, VIRTIO_MMIO_DEVICE_ID), 0);
+	cr_assert_eq(virtio_console_attach(g.console, VIRTIO_CONSOLE_PORTS, &port, NULL), -EINVAL);
+	cr_assert_eq(virtio_console_attach(g.console, VIRTIO_CONSOLE_FIRST + VIRTIO_CONSOLE_MORE, &port, NULL), 0);
+	cr_assert_eq(get(&g.d, VIRTIO_MMIO_DEVICE_ID), 3);
+	cr_assert_eq(get(&g.d, VIRTIO_MMIO_CONFIG + 4), VIRTIO_CONSOLE_MORE);
+	end_further(&g);
+}
+
+Test(console, a_port_of_a_further_one_carries_bytes_from_its_first_on)
+{
+	const unsigned number = VIRTIO_CONSOLE_FIRST;
+	struct guest g;
+	int pair[2];
+	char text[16], events[8] = "", log[8];
+
+	begin_further(&g, 1);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	struct virtio_port port = { .in_fd = pair[1], .out_fd = pair[1], .opened = note, .arg = events };
+
+	cr_assert_eq(virtio_console_attach(g.console, number, &port, NULL), 0);
+	driver_start(&g.d, 1ull << VIRTIO_CONSOLE_F_MULTIPORT, 2 * (VIRTIO_CONSOLE_MORE + 1));
+	for (int i = 0; i < 12; i++)
+		give(&g, CONTROL_RX, NULL, 64, VRING_DESC_F_WRITE);
+	control(&g, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	cr_heard(&g, 0, VIRTIO_CONSOLE_PORT_ADD, 1);
+	open_port(&g, 0);
+	cr_heard(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1); /* and it is no console of the kernel's */
+	cr_assert_eq(events[0], 'O' + (int)number - 1);
+	give(&g, 1, "out", 3, 0);
+	cr_assert_eq(read(pair[0], text, sizeof(text)), 3);
+	cr_assert_eq(virtio_console_log(g.console, log, sizeof(log)), 0);
+	give(&g, 0, NULL, 64, VRING_DESC_F_WRITE);
+	cr_assert_eq(write(pair[0], "inward", 6), 6);
+	turn(&g.d);
+	cr_assert_eq(used_of(&g.d, 0)->ring[0].len, 6);
+	control(&g, VIRTIO_CONSOLE_MORE, VIRTIO_CONSOLE_PORT_READY, 1);
+	cr_assert(virtio_is_broken(g.d.device), "it has no such port");
+	virtio_console_detach(g.console, number);
+	close(pair[0]);
+	end_further(&g);
 }
 
 Test(console, a_message_about_a_port_that_is_not_there_breaks_the_device)
