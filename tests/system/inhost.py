@@ -28,7 +28,7 @@ ENVS = {
 VM = "host-vm"  # here containers are made with --isolation=vm
 SMOKE = "lifecycle: "  # of these the tests that any cgroup tree could upset run in both
 PATIENCE = 10
-LIMITS = {"host": 1000, "host-systemd": 1000, VM: 14400}  # seconds for one boot with all its tests
+LIMITS = {"host": 2400, "host-systemd": 2400, VM: 14400}  # seconds for one boot with all its tests
 PASS, FAIL, SKIP = "ok", "FAIL", "skip"
 
 

@@ -385,7 +385,7 @@ def test_the_working_directory_cannot_be_a_descriptor_of_the_runtime(t):
 @deadline(60)
 def test_many_execs_at_once_each_get_their_own_answer(t):
     c = t.up()
-    count = 30 if t.wall == "process" else 8  # a machine has thirty streams for them
+    count = 30 if t.wall == "process" else 8  # each takes a moment in a guest
     running = [t.spawn_runtime("exec", c.id, "/bin/probe", "exit", i) for i in range(count)]
     eq([p.wait(300) for p in running], list(range(count)))
 
