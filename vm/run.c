@@ -412,6 +412,7 @@ static int enter_loop_jail(struct vm *vm, struct error *err)
 
 int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
 {
+	uint64_t blocked = proc_blocked_signals();
 	int r = virtio_loop_watch(vm->loop, vm->end_fd, EPOLLIN, on_end, vm);
 
 	if (r < 0)
@@ -420,6 +421,7 @@ int vm_run(struct vm *vm, struct vm_report *ret, struct error *err)
 		r = devices_start(vm, err);
 	if (r == 0)
 		r = start_vcpus(vm, err);
+	proc_block_again(blocked); /* the caller reads signals that the first thread lets through */
 	vm_trace(vm, "vm: running");
 	if (r == 0 && vm->config.has_jail)
 		r = enter_loop_jail(vm, err);

@@ -161,9 +161,20 @@ int proc_pidfd_wait(int pidfd, int timeout_ms)
 /* What the kernel takes for a set of signals: 64 bits, the first of which is signal 1. */
 void proc_block_signals(int but)
 {
-	uint64_t set = but > 0 ? ~(UINT64_C(1) << (but - 1)) : UINT64_MAX;
+	proc_block_again(but > 0 ? ~(UINT64_C(1) << (but - 1)) : UINT64_MAX);
+}
 
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, sizeof(set));
+uint64_t proc_blocked_signals(void)
+{
+	uint64_t set = 0;
+
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &set, sizeof(set));
+	return set;
+}
+
+void proc_block_again(uint64_t signals)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &signals, NULL, sizeof(signals));
 }
 
 int proc_signal_fd(void)

@@ -75,5 +75,11 @@ int proc_pidfd_wait(int pidfd, int timeout_ms);
  * the calling thread alone. but: one that is let through; 0: none.
  */
 void proc_block_signals(int but);
+/*
+ * What the calling thread blocks, bit n - 1 for signal n; and that again. A C library lets those that it keeps for itself
+ * through when the process's first thread or handler is made.
+ */
+uint64_t proc_blocked_signals(void);
+void proc_block_again(uint64_t signals);
 /* A descriptor to read them from: CLOEXEC, not blocking. -errno. */
 int proc_signal_fd(void);

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -184,6 +185,35 @@ Test(proc, every_signal_can_be_read_those_of_a_c_library_too, .timeout = 20)
 		_exit(read_all_signals());
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_assert(WIFEXITED(status), "signal %d was not blocked", WTERMSIG(status));
+	cr_assert_eq(WEXITSTATUS(status), 7);
+}
+
+static void *do_nothing(void *arg)
+{
+	return arg;
+}
+
+Test(proc, what_a_first_thread_lets_through_is_blocked_again, .timeout = 20)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pthread_t thread;
+
+		proc_block_signals(0);
+
+		uint64_t blocked = proc_blocked_signals();
+
+		if (blocked != ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)))
+			_exit(1);
+		if (pthread_create(&thread, NULL, do_nothing, NULL) != 0 || pthread_join(thread, NULL) != 0)
+			_exit(2);
+		proc_block_again(blocked);
+		_exit(proc_blocked_signals() == blocked ? 7 : 3);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status));
 	cr_assert_eq(WEXITSTATUS(status), 7);
 }
 
