@@ -32,6 +32,10 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
+# How the report of a kernel in trouble begins.
+OMINOUS = ("BUG:", "Oops", "int3", "general protection", "cut here", "Unable to handle", "rcu:", "Kernel panic")
+
+
 class Died(Exception):
     """The machine ended, or never began, without a status of the command."""
 
@@ -40,9 +44,16 @@ class Died(Exception):
         self.console, self.started = console, started
 
     @property
-    def is_emulator_bug(self):
-        """The emulator sometimes loses a patched instruction of the kernel, which panics over an int3."""
-        return "int3" in self.console
+    def panic(self):
+        """
+        What a kernel that panicked said of it, or None. The emulator sometimes loses a patched instruction of the kernel,
+        which panics over an int3, and has other ways to bring it down.
+        """
+        lines = self.console.replace("\r", "").splitlines()
+        if not any("Kernel panic" in line or "int3" in line for line in lines):
+            return None
+        first = next(i for i, line in enumerate(lines) if any(word in line for word in OMINOUS))
+        return "\n".join(lines[first:first + 80])
 
 
 class TimedOut(Died):

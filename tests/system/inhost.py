@@ -168,10 +168,10 @@ class Stage:
                 self._all(FAIL, f"the runner on the disposable host ended with {code} before this test")
                 return
             except vm.Died as death:
-                if death.is_emulator_bug and attempt == 1:
-                    print(f"the emulator lost an int3; a second boot for the remaining {len(self.waiting)}", flush=True)
+                if death.panic and attempt == 1:
+                    print(f"the emulated kernel panicked; a second boot for the remaining {len(self.waiting)}\n{death.panic}", flush=True)
                     continue
-                tail = "\n".join(death.console.replace("\r", "").splitlines()[-25:])
+                tail = death.panic or "\n".join(death.console.replace("\r", "").splitlines()[-25:])
                 self._all(FAIL, f"{death}\n{tail}")
                 return
 
