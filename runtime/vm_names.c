@@ -52,16 +52,26 @@ static bool find_file(const struct spec *spec, char *ret, size_t size)
 	return is_found;
 }
 
-int vm_names_open(const struct spec *spec, int bare_fd, struct buf *create)
+/* 1 when the container's resolv.conf names one. */
+static int read_bound(const struct spec *spec, int bare_fd, uint8_t ret[static 4])
 {
-	static struct arena a = ARENA_INIT;
-	struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(DNS_PORT) };
-	uint8_t address[4];
+	struct arena a = ARENA_INIT;
 	char name[32], *text;
 	size_t n;
+	int r = 0;
 
-	if (!find_file(spec, name, sizeof(name)) || file_load_at(bare_fd, name, MOST_BYTES, &a, &text, &n, NULL) < 0 ||
-	    !vm_names_read(text, address))
+	if (find_file(spec, name, sizeof(name)) && file_load_at(bare_fd, name, MOST_BYTES, &a, &text, &n, NULL) >= 0)
+		r = vm_names_read(text, ret);
+	arena_release(&a);
+	return r;
+}
+
+int vm_names_open(const struct spec *spec, int bare_fd, struct buf *create)
+{
+	struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(DNS_PORT) };
+	uint8_t address[4];
+
+	if (!read_bound(spec, bare_fd, address))
 		return -1;
 
 	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
