@@ -254,16 +254,14 @@ class Machine:
 
     def _emulator(self):
         """The one that setup fetched, or the installed one."""
-        fetched = f"{self.home}/qemu/qemu-system-x86_64"
-        if self.options.qemu or not os.access(fetched, os.X_OK):
-            return [self.options.qemu or "qemu-system-x86_64"]
-        return [fetched, "-L", f"{self.home}/qemu/share"]
+        fetched = f"{self.home}/emulator/qemu"
+        return self.options.qemu or (fetched if os.access(fetched, os.X_OK) else "qemu-system-x86_64")
 
     def _arguments(self, kernel, initramfs, disk):
         options = self.options
-        append = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "random.trust_cpu=1",
+        append = ["console=ttyS0", "panic=-1", "oops=panic", "mitigations=off", "nokaslr", "tsc=reliable", "random.trust_cpu=1",
                   "cgroup_no_v1=all", "no_timer_check", "rdinit=/init", "apparmor=0", *([] if options.verbose else ["quiet"]), options.append]
-        argv = [*self._emulator(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        argv = [self._emulator(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-M", "q35,memory-backend=memory", "-accel", "tcg,thread=multi,tb-size=512",
                 "-cpu", "max,-la57", "-smp", str(options.cpus), "-m", str(options.memory or default_memory()),
                 "-object", f"memory-backend-memfd,id=memory,share=on,size={options.memory or default_memory()}M",
