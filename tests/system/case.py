@@ -369,11 +369,18 @@ class Case:
     def foreground(self, container, *options):
         """`run` without --detach, as a process to signal and wait for; entered once the container runs."""
         container.bundle.save()
-        with open(container.out_path, "ab") as out, open(container.err_path, "ab") as err:
-            runtime = self.spawn_runtime("run", "--bundle", container.bundle.path, *options, container.id,
-                                         stdout=out, stderr=err)
-        try:
+
+        def launch():
+            with open(container.out_path, "ab") as out, open(container.err_path, "ab") as err:
+                runtime = self.spawn_runtime("run", "--bundle", container.bundle.path, *options, container.id,
+                                             stdout=out, stderr=err)
             self.until(lambda: runtime.poll() is not None or container.is_running, 10, f"{container.id} to run")
+            return runtime
+
+        runtime = launch()
+        if runtime.poll() is not None and self.wall == "vm" and guests.STILLBORN in linux.read(container.err_path):
+            runtime = launch()
+        try:
             yield runtime
         finally:
             runtime.kill()
