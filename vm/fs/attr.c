@@ -153,6 +153,25 @@ static int set_times(int fd, const struct fuse_setattr_in *in)
 	return utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+/* What only the file itself has: its owner first, since changing that takes set-id bits away. */
+static int set_owner_and_mode(struct vm_fs_worker *w, int fd, const struct fuse_setattr_in *in)
+{
+	int r = in->valid & (FATTR_UID | FATTR_GID) ? set_owner(fd, in) : 0;
+
+	return r == 0 && (in->valid & FATTR_MODE) ? set_mode(w, fd, in->mode) : r;
+}
+
+/* The node becomes one that can be changed, if it is an orphan (orphan.c). */
+static int adopt_orphan(struct vm_fs_worker *w, struct node *node)
+{
+	int fd = io_get(w->fs, node, IO_WRITE);
+
+	if (fd < 0)
+		return fd;
+	io_put(w->fs, node);
+	return 0;
+}
+
 /*
  * FATTR_CTIME (a guest that writes back) cannot be set on any file system, the host's clock does it.
  * FATTR_FH and FATTR_LOCKOWNER change nothing: permission was the guest's matter.
@@ -161,21 +180,22 @@ int op_setattr(struct vm_fs_worker *w, struct node *node, char *const name[2])
 {
 	(void)name;
 	const struct fuse_setattr_in *in = (const void *)w->args;
-	int fd = node_fd(w->fs, node), r = 0;
+	int fd = node_fd(w->fs, node), r;
 
 	if (fd < 0)
 		return fd;
 	if (node->flags & NODE_KERNEL)
 		return -EACCES;
-	/* The owner first: changing it takes set-id bits away. */
-	if (in->valid & (FATTR_UID | FATTR_GID))
-		r = set_owner(fd, in);
-	if (r == 0 && (in->valid & FATTR_MODE))
-		r = set_mode(w, fd, in->mode);
+	r = set_owner_and_mode(w, fd, in);
+	if (r == -EEXIST && adopt_orphan(w, node) == 0)
+		r = set_owner_and_mode(w, fd, in);
 	if (r == 0 && (in->valid & FATTR_SIZE))
 		r = set_size(w, node, in);
 	if (r == 0 && (in->valid & (FATTR_ATIME | FATTR_MTIME)))
 		r = set_times(fd, in);
+	/* A guest that writes back sends the times of what it removed: no reason to copy an orphan, and it has them. */
+	if (r == -EEXIST && !(in->valid & (FATTR_UID | FATTR_GID | FATTR_MODE | FATTR_SIZE)))
+		r = 0;
 	return r < 0 ? r : reply_attr(w, node, fd);
 }
 

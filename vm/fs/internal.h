@@ -194,6 +194,12 @@ void io_released(struct vm_fs *fs, struct node *node);
 int io_detach(struct table *t, struct node *node);
 void proc_name(int fd, char name[12]);
 
+/*
+ * orphan.c, with the node's stripe held: a descriptor for reading and writing of a file that could not be copied up for
+ * want of a name; the node is what was made of it from then on. -EEXIST where that cannot be.
+ */
+int orphan_open(struct vm_fs *fs, struct node *node);
+
 /* identity.c */
 int identity_read(struct vm_fs_worker *w, struct error *err);
 int identity_assume(struct vm_fs_worker *w);

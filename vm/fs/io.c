@@ -44,6 +44,8 @@ static int open_for_real(struct vm_fs *fs, struct node *n, enum io_mode mode)
 
 	int fd = openat(fs->proc_fd, name, (mode == IO_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
+	if (fd < 0 && errno == EEXIST && mode == IO_WRITE)
+		return orphan_open(fs, n);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -537,6 +537,21 @@ static void check_others(struct mounted *m, int src_fd)
 	close(fd);
 }
 
+/* What prepare() made in src is the lower layer of an overlay that is mounted there. False: there is no overlayfs. */
+static bool put_overlay(struct mounted *m)
+{
+	char path[200], how[300];
+
+	snprintf(path, sizeof(path), "%s/up", m->base);
+	must(mkdir(path, 0755) == 0 && mount("tmpfs", path, "tmpfs", 0, NULL) == 0);
+	snprintf(path, sizeof(path), "%s/up/u", m->base);
+	must(mkdir(path, 0755) == 0);
+	snprintf(path, sizeof(path), "%s/up/w", m->base);
+	must(mkdir(path, 0755) == 0);
+	snprintf(how, sizeof(how), "lowerdir=%s,upperdir=%s/up/u,workdir=%s/up/w,xino=off", m->src, m->base, m->base);
+	return mount("overlay", m->src, "overlay", 0, how) == 0;
+}
+
 /* A file with several names gets another inode number when overlayfs copies it up, and is still the same file. */
 Test(vm_fs_mounted, files_that_overlayfs_copies_up_are_found_again, .timeout = 60)
 {
@@ -544,26 +559,19 @@ Test(vm_fs_mounted, files_that_overlayfs_copies_up_are_found_again, .timeout = 6
 	const char *missing = mounted_missing();
 	struct mounted m;
 	struct stat before, after;
-	char path[200], how[300];
+	char path[200], other[200];
 	int fds[60];
 
 	if (missing)
 		cr_skip_test("%s", missing);
 	now = "overlay";
 	cr_assert_eq(mounted_prepare(&m, NULL), 0);
-	snprintf(path, sizeof(path), "%s/up", m.base);
-	must(mkdir(path, 0755) == 0 && mount("tmpfs", path, "tmpfs", 0, NULL) == 0);
 	for (int i = 0; i < 60; i++) {
 		snprintf(path, sizeof(path), "%s/f%d", m.src, i);
-		snprintf(how, sizeof(how), "%s/hard%d", m.src, i);
-		must(make(path, "lower") == 0 && link(path, how) == 0);
+		snprintf(other, sizeof(other), "%s/hard%d", m.src, i);
+		must(make(path, "lower") == 0 && link(path, other) == 0);
 	}
-	snprintf(path, sizeof(path), "%s/up/u", m.base);
-	must(mkdir(path, 0755) == 0);
-	snprintf(path, sizeof(path), "%s/up/w", m.base);
-	must(mkdir(path, 0755) == 0);
-	snprintf(how, sizeof(how), "lowerdir=%s,upperdir=%s/up/u,workdir=%s/up/w,xino=off", m.src, m.base, m.base);
-	if (mount("overlay", m.src, "overlay", 0, how) < 0)
+	if (!put_overlay(&m))
 		cr_skip_test("no overlayfs over tmpfs here");
 	cr_assert_eq(mounted_start(&m, &o), 0);
 	must(chdir(m.mnt) == 0 && stat("f0", &before) == 0);
@@ -585,6 +593,69 @@ Test(vm_fs_mounted, files_that_overlayfs_copies_up_are_found_again, .timeout = 6
 		ok(stat(path, &after) == 0 && (after.st_mode & 0777) == 0600u + (i & 7));
 	}
 	ok(stat("f0", &after) == 0 && after.st_ino == before.st_ino);
+	must(chdir("/") == 0);
+	mounted_stop(&m);
+}
+
+/*
+ * A removed file of the lower layer can still be read, written and changed by who has it open. written: by somebody who
+ * had it open for reading and writing; owner, mode and size: by changing that first.
+ */
+Test(vm_fs_mounted, a_removed_file_of_a_lower_layer_can_be_changed_while_it_is_open, .timeout = 60)
+{
+	static const char *const names[] = { "written", "owner", "mode", "size", "times" };
+	struct vm_fs_options o = { .cache = VM_FS_OWNED, .max_fds = 16, .no_open = true,
+				   .writeback = true };
+	const char *missing = mounted_missing();
+	struct mounted m;
+	char path[200], buf[32];
+	struct stat st;
+
+	if (missing)
+		cr_skip_test("%s", missing);
+	now = "overlay";
+	cr_assert_eq(mounted_prepare(&m, NULL), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", m.src, names[i]);
+		must(make(path, "lower") == 0);
+	}
+	if (!put_overlay(&m))
+		cr_skip_test("no overlayfs over tmpfs here");
+	cr_assert_eq(mounted_start(&m, &o), 0);
+	must(chdir(m.mnt) == 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct timespec then[2] = { { .tv_sec = 5 }, { .tv_sec = 6 } };
+		int fd = open(names[i], O_RDWR), reader = open(names[i], O_RDONLY);
+
+		now = names[i];
+		must(fd >= 0 && reader >= 0 && pread(reader, buf, 5, 0) == 5 && unlink(names[i]) == 0);
+		switch (i) {
+		case 1:
+			ok(fchown(fd, 7, 8) == 0 && fstat(fd, &st) == 0 && st.st_uid == 7 && st.st_gid == 8);
+			break;
+		case 2:
+			ok(fchmod(fd, 0751) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0751);
+			break;
+		case 3:
+			ok(ftruncate(fd, 3) == 0 && fstat(fd, &st) == 0 && st.st_size == 3);
+			ok(ftruncate(fd, 5) == 0);
+			break;
+		case 4:
+			ok(futimens(fd, then) == 0);
+			break;
+		default:
+			break;
+		}
+		ok(pwrite(fd, "UP", 2, 0) == 2 && pwrite(fd, "end", 3, 5) == 3 && fsync(fd) == 0);
+		memset(buf, 0, sizeof(buf));
+		ok(pread(reader, buf, sizeof(buf), 0) == 8 && memcmp(buf, i == 3 ? "UPw\0\0end" : "UPwerend", 8) == 0);
+		ok(fstat(fd, &st) == 0 && st.st_size == 8);
+		ok(access(names[i], F_OK) < 0 && errno == ENOENT);
+		ok(make(names[i], "new") == 0 && reads(names[i], "new"));
+		ok(fstat(fd, &st) == 0 && st.st_size == 8);
+		close(fd);
+		close(reader);
+	}
 	must(chdir("/") == 0);
 	mounted_stop(&m);
 }
