@@ -128,7 +128,9 @@ void console_resize(const struct console_host *host, int master)
 
 int console_take_host(struct console_host *host, int master, struct error *err)
 {
-	struct termios t;
+	struct termios t, inner;
+	/* That of a guest has its own terminal behind it, which translates line ends: they come as they are to be. */
+	bool has_lines = tcgetattr(master, &inner) == 0 && (inner.c_oflag & OPOST);
 
 	host->fd = -1;
 	for (int fd = 2; fd >= 0 && host->fd < 0; fd--)
@@ -147,15 +149,16 @@ int console_take_host(struct console_host *host, int master, struct error *err)
 
 	t = host->saved;
 	cfmakeraw(&t);
-	t.c_oflag |= OPOST; /* line ends are the outer terminal's to translate: the inner one does not any more */
+	if (has_lines)
+		t.c_oflag |= OPOST; /* line ends are the outer terminal's to translate: the inner one does not any more */
 	if (tcsetattr(host->fd, TCSANOW, &t) < 0)
 		return error_set(err, errno, "make the terminal raw");
 	host->is_raw = true;
 	console_resize(host, master);
 
-	if (tcgetattr(master, &t) == 0) {
-		t.c_oflag &= ~(tcflag_t)ONLCR;
-		tcsetattr(master, TCSANOW, &t);
+	if (has_lines) {
+		inner.c_oflag &= ~(tcflag_t)ONLCR;
+		tcsetattr(master, TCSANOW, &inner);
 	}
 	return 0;
 }
