@@ -80,32 +80,62 @@ static int settle(const struct ns_plan *plan, const struct ns_device *d, int fd,
 	return r < 0 ? error_set(err, -r, "chmod device %s to %o", dev->path, permissions(dev)) : 0;
 }
 
-/* Binds the host's node of the same path, which has to be the device that was asked for. */
-static int bind_device(const struct ns_plan *plan, const struct ns_device *d, int dir,
-		       const char *name, struct error *err)
+static int open_if_device(const char *path, const struct spec_device *dev)
 {
-	const struct spec_device *dev = d->spec;
-	int fd = sys_open_tree(AT_FDCWD, d->place.path, 0);
+	auto_close int fd = sys_open_tree(AT_FDCWD, path, 0);
 	struct stat st;
 
-	(void)plan;
-	if (fd < 0)
-		return error_set(err, errno,
-				 "open the host's %s for a bind, as mknod is not allowed",
-				 d->place.path);
-	if (fstat(fd, &st) < 0)
-		return error_set(err, errno, "stat the host's %s", d->place.path);
-	if (!is_device(&st, dev))
-		return error_rule(err, EINVAL,
-				  "mknod is not allowed here, and the host's %s is not the "
-				  "device %lld:%lld",
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return is_device(&st, dev) ? TAKE_FD(fd) : -EINVAL;
+}
+
+/* The host's node of the same path, or else of the name that the device usually has: null is null at any place. */
+static int open_hosts_device(const struct ns_device *d, struct error *err)
+{
+	static const struct {
+		const char *path;
+		unsigned major, minor;
+	} usual[] = { /* Documentation/admin-guide/devices.txt */
+		{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+		{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
+	};
+	const struct spec_device *dev = d->spec;
+	int r = open_if_device(d->place.path, dev);
+
+	for (size_t i = 0; r < 0 && dev->type == 'c' && i < ARRAY_SIZE(usual); i++)
+		if (dev->major == usual[i].major && dev->minor == usual[i].minor) {
+			int fd = open_if_device(usual[i].path, dev);
+
+			r = fd < 0 ? r : fd;
+		}
+	if (r == -EINVAL)
+		return error_rule(err, EINVAL, "mknod is not allowed here, and the host's %s is not the device %lld:%lld",
 				  d->place.path, (long long)dev->major, (long long)dev->minor);
+	return r < 0 ? error_set(err, -r, "open the host's %s for a bind, as mknod is not allowed", d->place.path) : r;
+}
+
+/* Binds the host's device, as it is. */
+static int bind_device(const struct ns_device *d, int dir, const char *name, struct error *err)
+{
+	auto_close int fd = open_hosts_device(d, err);
+
+	if (fd < 0)
+		return fd;
 	if (mknodat(dir, name, S_IFREG, 0) < 0 && errno != EEXIST)
 		return error_set(err, errno, "make %s to bind a device on", d->place.path);
 	/* A link of this name would not be followed but covered. */
 	if (sys_attach(fd, dir, name) < 0)
 		return error_set(err, errno, "bind the host's device on %s", d->place.path);
 	return 0;
+}
+
+/* What a device is bound on where a node cannot be made. */
+static bool is_empty_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
 static int make_at(const struct ns_plan *plan, const struct ns_device *d, int dir, const char *name,
@@ -115,12 +145,12 @@ static int make_at(const struct ns_plan *plan, const struct ns_device *d, int di
 
 	/* A user namespace never may: asking would be a system call for nothing. */
 	if (ns_is_own(plan, SPEC_NS_USER) && dev->type != 'p')
-		return bind_device(plan, d, dir, name, err);
+		return bind_device(d, dir, name, err);
 
 	bool made = mknodat(dir, name, type_bits(dev) | permissions(dev), number(dev)) == 0;
 
 	if (!made && errno == EPERM)
-		return bind_device(plan, d, dir, name, err);
+		return bind_device(d, dir, name, err);
 	if (!made && errno != EEXIST)
 		return error_set(err, errno, "mknod %s %c %lld:%lld", dev->path, dev->type,
 				 (long long)dev->major, (long long)dev->minor);
@@ -132,6 +162,8 @@ static int make_at(const struct ns_plan *plan, const struct ns_device *d, int di
 
 	if (fd < 0)
 		return error_set(err, errno, "open device %s", dev->path);
+	if (!made && is_empty_file(fd) && bind_device(d, dir, name, NULL) == 0)
+		return 0; /* where mknod was not allowed the last time, either */
 	return settle(plan, d, fd, err);
 }
 
