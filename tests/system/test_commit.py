@@ -8,7 +8,7 @@ import tarfile
 import time
 
 import linux
-from case import deadline, each, envs, eq, has, hasnt, true
+from case import deadline, each, envs, eq, has, hasnt, true, wall
 from changes import (base, call, changes, check_layout, commit, config_of, manifest_of, members, running, seen,
                      store_of, without)
 from images import Layout, docker_archive, entry, layer, tree
@@ -214,6 +214,7 @@ def test_commit_of_a_running_container_is_of_one_moment(t):
         true("" in (one, two) or int(one) - int(two) in (0, 1), f"{one} and {two}")
 
 
+@wall("process", "a paused guest cannot write what it holds: commit and diff refuse it (test_vm_exec)")
 def test_commit_leaves_a_paused_container_paused(t):
     t.need("root", "libarchive", "overlay")
     c = running(t, "echo >/new")
