@@ -318,6 +318,8 @@ void resources_write(const struct spec_resources *res, struct buf *out)
 		write_i64(&w, "limit", &res->memory->limit);
 		write_i64(&w, "reservation", &res->memory->reservation);
 		write_i64(&w, "swap", &res->memory->swap);
+		if (res->memory->check_before_update)
+			json_w_bool(&w, "checkBeforeUpdate", true);
 		json_w_close(&w, '}');
 	}
 	if (res->block_io)

@@ -158,11 +158,17 @@ const struct spec_resources *wall_host_resources(const struct spec_resources *re
 	r->pids_limit = (struct spec_opt_i64){ 0 };
 	r->devices = NULL;
 	r->n_devices = 0;
-	r->memory = NULL;
+	r->memory = res->memory ? ARENA_NEW(a, struct spec_memory) : NULL;
+	/* What no kernel can do any more is said by this one's plan, since nobody reads the guest's. */
+	if (res->memory)
+		*r->memory = (struct spec_memory){ .kernel = res->memory->kernel, .kernel_tcp = res->memory->kernel_tcp,
+						   .swappiness = res->memory->swappiness,
+						   .disable_oom_killer = res->memory->disable_oom_killer };
 	keep_hosts_files(r, res, a);
 	if (limit == UINT64_MAX)
 		return r;
-	r->memory = ARENA_NEW(a, struct spec_memory);
+	if (!r->memory)
+		r->memory = ARENA_NEW(a, struct spec_memory);
 	r->memory->limit = (struct spec_opt_i64){ true, (int64_t)wall_host_memory(memory) };
 	/* The guest has no swap of its own; what the host may swap of its memory is what the config leaves beyond the limit. */
 	if (res->memory && res->memory->limit.set && res->memory->swap.set) {

@@ -120,7 +120,9 @@ Test(vm_plan, a_limit_gets_room_for_the_kernel_and_the_host_room_for_the_machine
 	memory.limit.v = -1;
 	memory.swap.v = -1;
 	cr_expect_eq(plan(1).memory, 1024 * WALL_MIB);
-	cr_expect_null(plan(1).host->memory);
+	cr_expect_not(plan(1).host->memory->limit.set);
+	memory.swappiness = (struct spec_opt_u64){ true, 10 };
+	cr_expect(plan(1).host->memory->swappiness.set, "that no kernel can is said on the host");
 }
 
 Test(vm_plan, processes_and_devices_are_not_for_the_hosts_cgroup)
