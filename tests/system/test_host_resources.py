@@ -201,7 +201,7 @@ def test_memory_that_can_be_had_back_gives_way_to_a_lower_limit(t):
         true(number(f"{c.cgroup}/memory.stat", "file") > 50 * MIB, "there is no page cache to give back")
         t.runtime("update", "--memory", "20m", c.id).ok()
         eq(c.limit("memory.max"), str(20 * MIB))
-        true(number(f"{c.cgroup}/memory.current") <= 20 * MIB, "more is in use than may be")
+        true(int(c.limit("memory.current")) <= 20 * MIB, "more is in use than may be")
         eq(c.status, "running")
         eq(number(f"{c.cgroup}/memory.events", "oom_kill"), 0)
         c.delete("--force").ok()
@@ -227,7 +227,8 @@ def test_a_limit_below_what_is_held_ends_the_container_without_the_check(t):
     c = t.up(working(t, "eat", 40, memory={"limit": 128 * MIB})).wait_out("eaten 40", 30)
     cgroup = c.cgroup
     t.runtime("update", "--memory", "8m", c.id)
-    t.until(lambda: t.reap() or number(f"{cgroup}/memory.events", "oom_kill") > 0, 20, "the OOM killer")
+    if t.wall == "process":
+        t.until(lambda: t.reap() or number(f"{cgroup}/memory.events", "oom_kill") > 0, 20, "the OOM killer")
     c.wait("stopped", 20)
 
 
@@ -259,7 +260,8 @@ def test_an_oom_takes_all_of_the_container_when_the_cgroup_says_so(t):
     cgroup = c.cgroup
     t.until(lambda: t.reap() or not populated(cgroup), 30, "everybody to be gone")
     hasnt(c.out, "survived")
-    eq(number(f"{cgroup}/memory.events", "oom_group_kill"), 1)
+    if t.wall == "process":
+        eq(number(f"{cgroup}/memory.events", "oom_group_kill"), 1)
     c.wait("stopped")
 
 
