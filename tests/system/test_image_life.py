@@ -70,8 +70,11 @@ def test_image_of_as_many_layers_as_the_kernel_takes(t):
     c = t.container(b.shell("echo x >/etc/mine; rm /layers/1/f /layers/498/f; echo done; exec sleep 1000").save())
     rt(t, "run", "-d", "-b", b.path, *options[:-2], "--layer", b.rootfs, c.id, out=c.out_path, err=c.err_path).ok()
     c.wait_out("done")
-    eq(rt(t, "diff", c.id).ok().out.splitlines(), ["M /etc", "A /etc/mine", "M /layers/1", "D /layers/1/f", "M /layers/498",
-                                                   "D /layers/498/f"])
+    changes = rt(t, "diff", c.id)
+    if tuple(int(n) for n in os.uname().release.split(".")[:2]) < (6, 15):
+        changes.fails("to look at a sandbox over 500 layers takes Linux 6.15")
+    else:
+        eq(changes.ok().out.splitlines(), ["M /etc", "A /etc/mine", "M /layers/1", "D /layers/1/f", "M /layers/498", "D /layers/498/f"])
     c.delete("--force").ok()
     nothing_left(t)
     eq(t.state_names(), [])
