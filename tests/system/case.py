@@ -398,9 +398,11 @@ class Case:
         return container
 
     def finish(self):
-        """Takes down what the test left up on purpose. What survives this is a leak."""
+        """Takes down what the test left up on purpose, and prints what a guest died of. What survives this is a leak."""
         for name in self.containers:
-            self.runtime("delete", "--force", name).ok()
+            result = self.call(self.command("delete", "--force", name)).ok()
+            if guests.STILLBORN in result.err:
+                print(result.err)
 
 
 def envs(*names):

@@ -11,8 +11,8 @@ import re
 import host
 import linux
 
-# What is said of a guest that died before it had a console. Under two emulated processors one in some dozens does, of any
-# kernel and with any VMM; nothing of ours has run in it by then.
+# What is said of a guest that ended in a triple fault without a word. Under two emulated processors one in some dozens does,
+# of any kernel and with any VMM, most when it has two vCPUs. The command, or the test, is tried once more then.
 STILLBORN = "the guest wanted to boot again; its console is empty"
 
 

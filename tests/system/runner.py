@@ -189,7 +189,14 @@ class Worker:
         remove_v1_cgroups(self.token)
 
     def one(self, test):
-        """Runs one test; the outcome as a dictionary."""
+        """Runs one test; the outcome as a dictionary. Once more where the emulator lost a guest (guests.py), which is said."""
+        outcome = self._one(test)
+        if outcome["verdict"] == FAIL and self.wall == "vm" and guests.STILLBORN in outcome["text"]:
+            outcome = self._one(test)
+            outcome["again"] = True
+        return outcome
+
+    def _one(self, test):
         tmp = f"{self.tmp}/t"
         os.makedirs(tmp, mode=0o755)
         places = [self.root, "/run", "/run/bulkhead", "/dev/shm", "/tmp"]
@@ -325,6 +332,8 @@ class Report:
         verdict = outcome["verdict"]
         self.counts[verdict] += 1
         line = f"{verdict:4} {outcome['seconds'] * 1000:6.0f} ms  {outcome['env']:12}  {outcome['title']}"
+        if outcome.get("again"):
+            line += " (again: the emulator lost a guest)"
         if verdict == SKIP:
             line += f": {outcome['reason']}"
             self.skips.setdefault(outcome["reason"], []).append(outcome["title"])
