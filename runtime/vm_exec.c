@@ -66,7 +66,7 @@ static int drop_rights(struct error *err)
 		r = proc_apply(&plan, -1, NULL, err);
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = error_set(err, errno, "make the process undumpable");
-	prctl(PR_SET_NAME, "bulkhead-exec");
+	wall_become("bulkhead-exec");
 	return r;
 }
 

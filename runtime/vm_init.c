@@ -170,7 +170,7 @@ static void settle(void)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	signal(SIGXFSZ, SIG_IGN); /* an EFBIG for the guest */
-	prctl(PR_SET_NAME, "bulkhead-vm");
+	wall_become("bulkhead-vm");
 }
 
 static int drop_rights(struct machine *m, struct error *err)

@@ -2,12 +2,24 @@
 #include "runtime/vm_process.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <termios.h>
 
 #include "namespaces/namespaces.h"
 #include "spec/base/auto.h"
 #include "vm/wire/wire.h"
+
+extern char **environ;
+
+void wall_become(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+	for (char **e = environ; e && *e; e++)
+		explicit_bzero(*e, strlen(*e));
+	environ = NULL;
+}
 
 void wall_add_filter(const struct proc_seccomp *filter, struct buf *out)
 {

@@ -14,3 +14,9 @@ void wall_add_filter(const struct proc_seccomp *filter, struct buf *out);
  * The guest's own terminal cooks; this one is a wire.
  */
 int wall_open_terminal(struct launch *l, const struct spec_process *process, int *ret_peer, struct error *err);
+
+/*
+ * In the child, which is no command any more and lives as long as what it stands for: gets this name, and overwrites the
+ * caller's environment, which the command's memory began with. getenv() finds nothing from then on.
+ */
+void wall_become(const char *name);
