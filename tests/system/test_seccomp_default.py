@@ -139,5 +139,5 @@ def test_apt_installs_a_package_under_it(t):
     package = f"{t.tmp}/says.deb"
     t.call(["dpkg-deb", "--root-owner-group", "-b", tree, package]).ok()
     out = do(t, "--volume", f"{package}:/says.deb:ro", "--workdir", "/", "--", "sh", "-c",
-             "apt-get install -y /says.deb >/tmp/log 2>&1 || { cat /tmp/log; exit 1; }; says; stat -c %U /usr/bin/says").ok().out
+             "apt-get install -y /says.deb >/tmp/log 2>&1 || { cat /tmp/log; exit 1; }; says; stat -c %U /usr/bin/says", timeout=60).ok().out
     eq(out, "it\ndaemon\n")
