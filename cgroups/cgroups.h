@@ -168,6 +168,8 @@ int cg_pids(int cg_fd, struct arena *a, pid_t **ret, size_t *ret_n, struct error
  * of what is left. Not there at all is success.
  */
 int cg_remove(const struct cg_host *host, const char *path, int timeout_ms, struct error *err);
+/* Waits for somebody else to remove a cgroup. Is it gone? */
+bool cg_wait_gone(const struct cg_host *host, const char *path, int timeout_ms);
 
 /* Gives the directory and the delegatable files (/sys/kernel/cgroup/delegate) to uid (cl Cgroup ownership). */
 int cg_delegate(int cg_fd, uid_t uid, gid_t gid, struct error *err);

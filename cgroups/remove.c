@@ -176,3 +176,17 @@ int cg_remove(const struct cg_host *host, const char *path, int timeout_ms, stru
 		return busy_error(host, path, timeout_ms, err);
 	return r < 0 ? error_set(err, -r, "remove cgroup /%s", path) : 0;
 }
+
+bool cg_wait_gone(const struct cg_host *host, const char *path, int timeout_ms)
+{
+	int64_t deadline = cg_now_ms() + timeout_ms;
+
+	for (unsigned us = 100;; cg_back_off(&us)) {
+		auto_close int fd = cg_open(host, path, NULL);
+
+		if (fd < 0)
+			return true;
+		if (cg_now_ms() >= deadline)
+			return false;
+	}
+}

@@ -15,6 +15,7 @@
 #include "spec/base/auto.h"
 
 #define REMOVE_TIMEOUT_MS 10000
+#define NOTICE_MS 2000 /* for systemd to see that a cgroup of its own is empty */
 
 static int plan_unit(struct build *b, struct error *err)
 {
@@ -195,8 +196,14 @@ int cgroup_destroy_unit(const struct rt_context *ctx, const struct cg_host *host
 
 	if (fd >= 0 && cg_is_populated(fd) > 0)
 		cg_kill(fd, NULL);
-	if (stop_unit(host, unit, &own) < 0)
+	if (stop_unit(host, unit, &own) < 0) {
 		warn(ctx, &own);
+		/*
+		 * systemd then hears of the empty cgroup from the kernel, and removes it with the unit. It does not hear where
+		 * the cgroup goes before the notification, which the kernel defers: the unit would stay for ever.
+		 */
+		cg_wait_gone(host, cgroup, NOTICE_MS);
+	}
 	/* Sub-cgroups, and all of it where systemd did nothing. */
 	return cg_remove(host, cgroup, REMOVE_TIMEOUT_MS, err);
 }
