@@ -103,12 +103,12 @@ static int open_hosts_device(const struct ns_device *d, struct error *err)
 	const struct spec_device *dev = d->spec;
 	int r = open_if_device(d->place.path, dev);
 
-	for (size_t i = 0; r < 0 && dev->type == 'c' && i < ARRAY_SIZE(usual); i++)
-		if (dev->major == usual[i].major && dev->minor == usual[i].minor) {
-			int fd = open_if_device(usual[i].path, dev);
+	for (size_t i = 0; r < 0 && i < ARRAY_SIZE(usual); i++) {
+		bool is_it = dev->type == 'c' && dev->major == usual[i].major && dev->minor == usual[i].minor;
+		int fd = is_it ? open_if_device(usual[i].path, dev) : -ENODEV;
 
-			r = fd < 0 ? r : fd;
-		}
+		r = fd < 0 ? r : fd;
+	}
 	if (r == -EINVAL)
 		return error_rule(err, EINVAL, "mknod is not allowed here, and the host's %s is not the device %lld:%lld",
 				  d->place.path, (long long)dev->major, (long long)dev->minor);

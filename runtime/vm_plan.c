@@ -158,7 +158,7 @@ const struct spec_resources *wall_host_resources(const struct spec_resources *re
 	r->pids_limit = (struct spec_opt_i64){ 0 };
 	r->devices = NULL;
 	r->n_devices = 0;
-	r->memory = res->memory ? ARENA_NEW(a, struct spec_memory) : NULL;
+	r->memory = res->memory || limit != UINT64_MAX ? ARENA_NEW(a, struct spec_memory) : NULL;
 	/* What no kernel can do any more is said by this one's plan, since nobody reads the guest's. */
 	if (res->memory)
 		*r->memory = (struct spec_memory){ .kernel = res->memory->kernel, .kernel_tcp = res->memory->kernel_tcp,
@@ -167,8 +167,6 @@ const struct spec_resources *wall_host_resources(const struct spec_resources *re
 	keep_hosts_files(r, res, a);
 	if (limit == UINT64_MAX)
 		return r;
-	if (!r->memory)
-		r->memory = ARENA_NEW(a, struct spec_memory);
 	r->memory->limit = (struct spec_opt_i64){ true, (int64_t)wall_host_memory(memory) };
 	/* The guest has no swap of its own; what the host may swap of its memory is what the config leaves beyond the limit. */
 	if (res->memory && res->memory->limit.set && res->memory->swap.set) {

@@ -369,22 +369,16 @@ class Case:
     def foreground(self, container, *options):
         """`run` without --detach, as a process to signal and wait for; entered once the container runs."""
         container.bundle.save()
-
-        def launch():
-            with open(container.out_path, "ab") as out, open(container.err_path, "ab") as err:
-                runtime = self.spawn_runtime("run", "--bundle", container.bundle.path, *options, container.id,
-                                             stdout=out, stderr=err)
-            self.until(lambda: runtime.poll() is not None or container.is_running, 10, f"{container.id} to run")
-            return runtime
-
-        runtime = launch()
-        if runtime.poll() is not None and self.wall == "vm" and guests.STILLBORN in linux.read(container.err_path):
-            runtime = launch()
+        with open(container.out_path, "ab") as out, open(container.err_path, "ab") as err:
+            runtime = self.spawn_runtime("run", "--bundle", container.bundle.path, *options, container.id,
+                                         stdout=out, stderr=err)
         try:
+            self.until(lambda: runtime.poll() is not None or container.is_running, 10, f"{container.id} to run")
             yield runtime
         finally:
             runtime.kill()
             runtime.wait()
+            self._tell_of_guest(linux.read(container.err_path))
 
     def created(self, bundle, *options, name=None):
         container = self.container(bundle, name)
@@ -400,9 +394,13 @@ class Case:
     def finish(self):
         """Takes down what the test left up on purpose, and prints what a guest died of. What survives this is a leak."""
         for name in self.containers:
-            result = self.call(self.command("delete", "--force", name)).ok()
-            if guests.STILLBORN in result.err:
-                print(result.err)
+            self._tell_of_guest(self.call(self.command("delete", "--force", name)).ok().err)
+
+    @staticmethod
+    def _tell_of_guest(said):
+        """The runner tries a test once more that failed and says this."""
+        if guests.STILLBORN in said:
+            print(said)
 
 
 def envs(*names):

@@ -96,14 +96,10 @@ static int learn_created(struct vm_fs_worker *w, struct node *dir, const char *n
 	auto_close int owned = fd;
 	auto_node struct held node = { w->fs, NULL };
 	struct stx st;
-	char number[12];
-
-	proc_name(fd, number);
-
-	auto_close int path_fd = openat(w->proc_fd, number, O_PATH | O_CLOEXEC);
+	auto_close int path_fd = proc_open(w->proc_fd, fd, O_PATH);
 
 	if (path_fd < 0)
-		return -errno;
+		return path_fd;
 
 	int r = attr_stat(path_fd, "", &st);
 

@@ -195,6 +195,12 @@ int io_detach(struct table *t, struct node *node);
 void proc_name(int fd, char name[12]);
 
 /*
+ * Opens the file of fd anew. The magic link goes to the very inode: nothing is looked up by name, and it works for removed
+ * files. A negative fd is returned as the error it is.
+ */
+int proc_open(int proc_fd, int fd, int flags);
+
+/*
  * orphan.c, with the node's stripe held: a descriptor for reading and writing of a file that could not be copied up for
  * want of a name; the node is what was made of it from then on. -EEXIST where that cannot be.
  */

@@ -32,21 +32,24 @@ void proc_name(int fd, char name[12])
 	*name = '\0';
 }
 
-/* The magic link goes to the very inode: nothing is looked up by name, and it works for removed files. */
-static int open_for_real(struct vm_fs *fs, struct node *n, enum io_mode mode)
+int proc_open(int proc_fd, int fd, int flags)
 {
-	int path_fd = n->fd;
 	char name[12];
 
-	if (path_fd < 0)
-		return path_fd;
-	proc_name(path_fd, name);
+	if (fd < 0)
+		return fd;
+	proc_name(fd, name);
 
-	int fd = openat(fs->proc_fd, name, (mode == IO_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r = openat(proc_fd, name, flags | O_CLOEXEC);
 
-	if (fd < 0 && errno == EEXIST && mode == IO_WRITE)
-		return orphan_open(fs, n);
-	return fd < 0 ? -errno : fd;
+	return r < 0 ? -errno : r;
+}
+
+static int open_for_real(struct vm_fs *fs, struct node *n, enum io_mode mode)
+{
+	int fd = proc_open(fs->proc_fd, n->fd, (mode == IO_WRITE ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY);
+
+	return fd == -EEXIST && mode == IO_WRITE ? orphan_open(fs, n) : fd;
 }
 
 /* Closes the data descriptor of a node nobody reads or writes at the moment. */

@@ -14,16 +14,6 @@
 
 #define PART (32u << 10)
 
-static int open_number(struct vm_fs *fs, int fd, int flags)
-{
-	char number[12];
-	int opened;
-
-	proc_name(fd, number);
-	opened = openat(fs->proc_fd, number, flags | O_CLOEXEC);
-	return opened < 0 ? -errno : opened;
-}
-
 static int copy_data(int from, int to)
 {
 	char part[PART];
@@ -73,7 +63,7 @@ int orphan_open(struct vm_fs *fs, struct node *node)
 	if (!S_ISREG(st.stx_mode) || st.stx_nlink > 1)
 		return -EEXIST;
 
-	auto_close int from = open_number(fs, node->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	auto_close int from = proc_open(fs->proc_fd, node->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	auto_close int to = openat(fs->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (from < 0 || to < 0)
@@ -82,7 +72,7 @@ int orphan_open(struct vm_fs *fs, struct node *node)
 	if (r == 0)
 		r = copy_attributes(fs, &st, to);
 
-	auto_close int path_fd = r < 0 ? r : open_number(fs, to, O_PATH);
+	auto_close int path_fd = r < 0 ? r : proc_open(fs->proc_fd, to, O_PATH);
 
 	if (path_fd < 0)
 		return path_fd;

@@ -31,16 +31,14 @@ static int check_proc(const struct vm_fs *fs, const struct stx *root, struct err
 {
 	struct statfs s;
 	struct stx st;
-	char number[12];
 
-	proc_name(fs->root_fd, number);
 	if (fstatfs(fs->proc_fd, &s) < 0 || s.f_type != PROC_SUPER_MAGIC)
 		return error_rule(err, EINVAL, "the directory of descriptors is not on procfs");
 
-	auto_close int fd = openat(fs->proc_fd, number, O_PATH | O_CLOEXEC);
+	auto_close int fd = proc_open(fs->proc_fd, fs->root_fd, O_PATH);
 
 	if (fd < 0)
-		return error_set(err, errno, "open %s in /proc/self/fd", number);
+		return error_set(err, -fd, "open %d in /proc/self/fd", fs->root_fd);
 	if (attr_stat(fd, "", &st) < 0 || st.stx_ino != root->stx_ino || st.stx_mnt_id != root->stx_mnt_id)
 		return error_rule(err, EINVAL, "the directory of descriptors is another process's");
 	return 0;

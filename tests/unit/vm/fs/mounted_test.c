@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server under this host's kernel, which sends what the guest's would, in each way it can be set up. */
-#include <criterion/criterion.h>
 #include <dirent.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -11,7 +10,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#include "tests/unit/vm/fs/mounted.h"
+#include "tests/unit/vm/fs/checks.h"
 
 static const struct config {
 	const char *name;
@@ -24,12 +23,6 @@ static const struct config {
 	{ "shared", { .cache = VM_FS_SHARED }, 1 },
 	{ "uncached, few descriptors", { .cache = VM_FS_UNCACHED, .cache_other = VM_FS_UNCACHED, .max_fds = 24 }, 2 },
 };
-
-static const char *now; /* the configuration at hand, for messages */
-
-#define ok(what) cr_expect((what), "%s: %s: %s", now, #what, strerror(errno))
-#define must(what) cr_assert((what), "%s: %s: %s", now, #what, strerror(errno))
-#define fails(what, code) cr_expect((what) < 0 && errno == (code), "%s: %s: %s", now, #what, strerror(errno))
 
 /* Runs a check in mnt in every configuration; src_fd is the directory that is served. */
 static void everywhere(void (*check)(struct mounted *m, int src_fd), size_t from)
@@ -59,26 +52,6 @@ static void everywhere(void (*check)(struct mounted *m, int src_fd), size_t from
 		cr_expect_gt(stats.requests, 2, "%s: nothing was asked", now);
 		mounted_stop(&m);
 	}
-}
-
-static int make(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		return -1;
-	return close(fd);
-}
-
-static bool reads(const char *path, const char *text)
-{
-	char buf[256] = "";
-	int fd = open(path, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	return n == (ssize_t)strlen(text) && strcmp(buf, text) == 0;
 }
 
 static bool missing_at(const char *path)
@@ -535,129 +508,6 @@ static void check_others(struct mounted *m, int src_fd)
 	close(mine);
 	ok(fstat(fd, &st) == 0 && st.st_size == 21);
 	close(fd);
-}
-
-/* What prepare() made in src is the lower layer of an overlay that is mounted there. False: there is no overlayfs. */
-static bool put_overlay(struct mounted *m)
-{
-	char path[200], how[300];
-
-	snprintf(path, sizeof(path), "%s/up", m->base);
-	must(mkdir(path, 0755) == 0 && mount("tmpfs", path, "tmpfs", 0, NULL) == 0);
-	snprintf(path, sizeof(path), "%s/up/u", m->base);
-	must(mkdir(path, 0755) == 0);
-	snprintf(path, sizeof(path), "%s/up/w", m->base);
-	must(mkdir(path, 0755) == 0);
-	snprintf(how, sizeof(how), "lowerdir=%s,upperdir=%s/up/u,workdir=%s/up/w,xino=off", m->src, m->base, m->base);
-	return mount("overlay", m->src, "overlay", 0, how) == 0;
-}
-
-/* A file with several names gets another inode number when overlayfs copies it up, and is still the same file. */
-Test(vm_fs_mounted, files_that_overlayfs_copies_up_are_found_again, .timeout = 60)
-{
-	struct vm_fs_options o = { .cache = VM_FS_OWNED, .max_fds = 16 };
-	const char *missing = mounted_missing();
-	struct mounted m;
-	struct stat before, after;
-	char path[200], other[200];
-	int fds[60];
-
-	if (missing)
-		cr_skip_test("%s", missing);
-	now = "overlay";
-	cr_assert_eq(mounted_prepare(&m, NULL), 0);
-	for (int i = 0; i < 60; i++) {
-		snprintf(path, sizeof(path), "%s/f%d", m.src, i);
-		snprintf(other, sizeof(other), "%s/hard%d", m.src, i);
-		must(make(path, "lower") == 0 && link(path, other) == 0);
-	}
-	if (!put_overlay(&m))
-		cr_skip_test("no overlayfs over tmpfs here");
-	cr_assert_eq(mounted_start(&m, &o), 0);
-	must(chdir(m.mnt) == 0 && stat("f0", &before) == 0);
-	for (int i = 0; i < 60; i++) {
-		snprintf(path, sizeof(path), "f%d", i);
-		fds[i] = open(path, O_RDONLY);
-		must(fds[i] >= 0);
-		ok(reads(path, "lower") && chmod(path, 0600 + (i & 7)) == 0);
-	}
-	for (int i = 0; i < 60; i++) {
-		char buf[8] = "";
-
-		snprintf(path, sizeof(path), "f%d", i);
-		int fd = open(path, O_RDWR);
-
-		ok(fd >= 0 && pwrite(fd, "UP", 2, 0) == 2 && pread(fds[i], buf, 5, 0) == 5 && strcmp(buf, "UPwer") == 0);
-		close(fd);
-		close(fds[i]);
-		ok(stat(path, &after) == 0 && (after.st_mode & 0777) == 0600u + (i & 7));
-	}
-	ok(stat("f0", &after) == 0 && after.st_ino == before.st_ino);
-	must(chdir("/") == 0);
-	mounted_stop(&m);
-}
-
-/*
- * A removed file of the lower layer can still be read, written and changed by who has it open. written: by somebody who
- * had it open for reading and writing; owner, mode and size: by changing that first.
- */
-Test(vm_fs_mounted, a_removed_file_of_a_lower_layer_can_be_changed_while_it_is_open, .timeout = 60)
-{
-	static const char *const names[] = { "written", "owner", "mode", "size", "times" };
-	struct vm_fs_options o = { .cache = VM_FS_OWNED, .max_fds = 16, .no_open = true,
-				   .writeback = true };
-	const char *missing = mounted_missing();
-	struct mounted m;
-	char path[200], buf[32];
-	struct stat st;
-
-	if (missing)
-		cr_skip_test("%s", missing);
-	now = "overlay";
-	cr_assert_eq(mounted_prepare(&m, NULL), 0);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", m.src, names[i]);
-		must(make(path, "lower") == 0);
-	}
-	if (!put_overlay(&m))
-		cr_skip_test("no overlayfs over tmpfs here");
-	cr_assert_eq(mounted_start(&m, &o), 0);
-	must(chdir(m.mnt) == 0);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const struct timespec then[2] = { { .tv_sec = 5 }, { .tv_sec = 6 } };
-		int fd = open(names[i], O_RDWR), reader = open(names[i], O_RDONLY);
-
-		now = names[i];
-		must(fd >= 0 && reader >= 0 && pread(reader, buf, 5, 0) == 5 && unlink(names[i]) == 0);
-		switch (i) {
-		case 1:
-			ok(fchown(fd, 7, 8) == 0 && fstat(fd, &st) == 0 && st.st_uid == 7 && st.st_gid == 8);
-			break;
-		case 2:
-			ok(fchmod(fd, 0751) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0751);
-			break;
-		case 3:
-			ok(ftruncate(fd, 3) == 0 && fstat(fd, &st) == 0 && st.st_size == 3);
-			ok(ftruncate(fd, 5) == 0);
-			break;
-		case 4:
-			ok(futimens(fd, then) == 0);
-			break;
-		default:
-			break;
-		}
-		ok(pwrite(fd, "UP", 2, 0) == 2 && pwrite(fd, "end", 3, 5) == 3 && fsync(fd) == 0);
-		memset(buf, 0, sizeof(buf));
-		ok(pread(reader, buf, sizeof(buf), 0) == 8 && memcmp(buf, i == 3 ? "UPw\0\0end" : "UPwerend", 8) == 0);
-		ok(fstat(fd, &st) == 0 && st.st_size == 8);
-		ok(access(names[i], F_OK) < 0 && errno == ENOENT);
-		ok(make(names[i], "new") == 0 && reads(names[i], "new"));
-		ok(fstat(fd, &st) == 0 && st.st_size == 8);
-		close(fd);
-		close(reader);
-	}
-	must(chdir("/") == 0);
-	mounted_stop(&m);
 }
 
 Test(vm_fs_mounted, names_are_made_moved_and_removed, .timeout = 60)
