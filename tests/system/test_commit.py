@@ -91,7 +91,9 @@ def test_commit_writes_what_image_spec_says(t):
     eq([n for n in found if ".wh." in n], [".wh.dir", "gone/.wh..wh..opq"])
     eq([(found[n].type, found[n].linkname) for n in ("hard",)], [(tarfile.LNKTYPE, "deep/er/f")])
     eq((found["keep"].mode, found["keep"].mtime, found["soft"].gid), (0o600, 981173106, 3000000))
-    eq((found["node"].devmajor, found["node"].devminor, found["pipe"].type), (1, 3, tarfile.FIFOTYPE))
+    eq(found["pipe"].type, tarfile.FIFOTYPE)
+    if t.wall == "process":  # a guest makes no device nodes on the host's file systems
+        eq((found["node"].devmajor, found["node"].devminor), (1, 3))
     for name, m in found.items():
         hasnt(" ".join(m.pax_headers), "atime", "ctime", "trusted.overlay")
         true(not name.startswith("proc/") and not name.startswith("dev/"), f"a mount in the image: {name}")

@@ -194,11 +194,11 @@ static inline _Noreturn void box_child(struct box *box, struct ns_plan *plan, in
 		box_fail(errors, &err);
 	if (box->on_host)
 		box->on_host(box);
-	if (ns_build_root(plan, &err) < 0)
+	if ((box->opt.is_bare ? ns_build_bare(plan, &err) : ns_build_root(plan, &err)) < 0)
 		box_fail(errors, &err);
 	if (box->before)
 		box->before(plan);
-	if (ns_enter_root(plan, &err) < 0)
+	if ((box->opt.is_bare ? ns_enter_bare(plan, &err) : ns_enter_root(plan, &err)) < 0)
 		box_fail(errors, &err);
 	close(errors);
 	if (inside)
