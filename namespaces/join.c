@@ -70,11 +70,29 @@ static int open_one(struct ns_entry *ns, enum spec_ns_kind kind, struct error *e
 	return r;
 }
 
-/* What the plan's rules allowed because a namespace was listed, and now turns out to be the host's. */
-static int check_shared(const struct ns_plan *plan, struct error *err)
+static int check_shared_sysctls(const struct ns_plan *plan, struct error *err)
 {
 	const struct spec_linux *linux_ = &plan->spec->linux_;
 
+	for (size_t i = 0; i < linux_->n_sysctl; i++) {
+		const char *key = linux_->sysctl[i].key;
+		enum spec_ns_kind owner = SPEC_NAMESPACES;
+		char path[256];
+
+		if (spec_sysctl_path(key, path, sizeof(path)) == 0)
+			owner = spec_sysctl_owner(path);
+		if (owner == SPEC_NAMESPACES || !plan->ns[owner].same)
+			continue;
+		error_rule(err, EINVAL, "sysctl \"%s\" is not allowed in the host's %s namespace", key, spec_ns_name(owner));
+		error_at(err, "/linux/sysctl/%s", key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What the plan's rules allowed because a namespace was listed, and now turns out to be the host's. */
+static int check_shared(const struct ns_plan *plan, struct error *err)
+{
 	if (plan->ns[SPEC_NS_UTS].same && (plan->spec->hostname || plan->spec->domainname)) {
 		error_rule(err, EINVAL, "unable to set %s: the uts namespace given is the host's",
 			   plan->spec->hostname ? "hostname" : "domainname");
@@ -88,16 +106,7 @@ static int check_shared(const struct ns_plan *plan, struct error *err)
 		error_at(err, "/linux/namespaces/%u/path", plan->ns[SPEC_NS_MOUNT].index);
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < linux_->n_sysctl; i++) {
-		if (!plan->ns[SPEC_NS_NETWORK].same || !ns_sysctl_is_net(linux_->sysctl[i].key))
-			continue;
-		error_rule(err, EINVAL,
-			   "sysctl \"%s\" is not allowed in the host's network namespace",
-			   linux_->sysctl[i].key);
-		error_at(err, "/linux/sysctl/%s", linux_->sysctl[i].key);
-		return -EINVAL;
-	}
-	return 0;
+	return check_shared_sysctls(plan, err);
 }
 
 int ns_open_paths(struct ns_plan *plan, struct error *err)

@@ -183,4 +183,3 @@ int ns_place_find(const struct ns_plan *plan, size_t n, const char *path, struct
 
 /* Is the rest a single name? */
 bool ns_place_is_name(const struct ns_place *place);
-bool ns_sysctl_is_net(const char *key);

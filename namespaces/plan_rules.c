@@ -106,38 +106,6 @@ static int check_net_devices(const struct ns_plan *plan, struct error *err)
 	return 0;
 }
 
-static bool starts(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
-bool ns_sysctl_is_net(const char *key)
-{
-	return starts(key, "net.") || starts(key, "net/");
-}
-
-/* Which namespace a sysctl belongs to (namespaces(7)); SPEC_NAMESPACES: none, it is the host's. */
-static enum spec_ns_kind sysctl_owner(const char *path)
-{
-	static const char *const ipc[] = {
-		"kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
-		"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
-	};
-
-	if (starts(path, "net/"))
-		return SPEC_NS_NETWORK;
-	if (starts(path, "fs/mqueue/"))
-		return SPEC_NS_IPC;
-	if (starts(path, "user/"))
-		return SPEC_NS_USER;
-	if (strcmp(path, "kernel/domainname") == 0)
-		return SPEC_NS_UTS;
-	for (size_t i = 0; i < ARRAY_SIZE(ipc); i++)
-		if (strcmp(path, ipc[i]) == 0)
-			return SPEC_NS_IPC;
-	return SPEC_NAMESPACES;
-}
-
 static int check_sysctl(const struct ns_plan *plan, const char *key, struct error *err)
 {
 	char path[256];
@@ -152,7 +120,7 @@ static int check_sysctl(const struct ns_plan *plan, const char *key, struct erro
 		return error_rule(err, EINVAL, "sysctl \"%s\" conflicts with the OCI domainname",
 				  key);
 
-	enum spec_ns_kind kind = sysctl_owner(path);
+	enum spec_ns_kind kind = spec_sysctl_owner(path);
 
 	if (kind == SPEC_NAMESPACES)
 		return error_rule(err, EINVAL,

@@ -430,6 +430,8 @@ const char *spec_hook_name(enum spec_hook_kind kind);
  * spec_validate() judged is the one to write.
  */
 int spec_sysctl_path(const char *key, char *buf, size_t size);
+/* The namespace that has the setting of such a path for itself (namespaces(7)); SPEC_NAMESPACES: none, it is the host's. */
+enum spec_ns_kind spec_sysctl_owner(const char *path);
 
 /* Capability number of "CAP_KILL" (exact spelling), or -1. */
 int spec_cap_number(const char *name);

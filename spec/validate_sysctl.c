@@ -64,8 +64,7 @@ static bool is_ipc(const char *path)
 	return false;
 }
 
-/* The namespace that owns the setting, or SPEC_NAMESPACES: the host does. */
-static enum spec_ns_kind owner_of(const char *path)
+enum spec_ns_kind spec_sysctl_owner(const char *path)
 {
 	if (is_below(path, "net"))
 		return SPEC_NS_NETWORK;
@@ -104,7 +103,7 @@ static int check_one(const struct spec *spec, const char *key, struct error *err
 		return error_rule(err, EINVAL, "sysctl %s is no name below /proc/sys",
 				  show(key).text);
 
-	enum spec_ns_kind owner = owner_of(path);
+	enum spec_ns_kind owner = spec_sysctl_owner(path);
 
 	if (owner == SPEC_NAMESPACES)
 		return error_rule(err, EINVAL,

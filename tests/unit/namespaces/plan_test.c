@@ -358,6 +358,7 @@ Test(ns_plan, a_sysctl_needs_the_namespace_it_belongs_to)
 		    "set sysctl net.ipv4.ip_forward to 1");
 	expect_line(config("", SYSCTL(NET, "net/ipv4/ip_forward")), "set sysctl");
 	expect_line(config("", SYSCTL(IPC, "kernel.shmmax")), "set sysctl");
+	expect_line(config("", SYSCTL(IPC, "kernel.msg_next_id")), "set sysctl");
 	expect_line(config("", SYSCTL(IPC, "fs.mqueue.msg_max")), "set sysctl");
 	expect_line(config("", SYSCTL("{\"type\":\"uts\"}", "kernel.domainname")), "set sysctl");
 	expect_error(config("", SYSCTL("", "net.ipv4.ip_forward")),

@@ -315,6 +315,13 @@ Test(ns_join, our_own_namespace_by_path_counts_as_shared)
 	cr_expect(strstr(box.line, "is not allowed in the host's network namespace"), "%s",
 		  box.line);
 	cr_expect_eq(box_run(&box,
+			     config("", "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"ipc\",\"path\":\"/proc/self/ns/ipc\"}],"
+					"\"sysctl\":{\"kernel.msgmni\":\"32000\"}"),
+			     NULL),
+		     -EINVAL);
+	cr_expect(strstr(box.line, "is not allowed in the host's ipc namespace"), "%s", box.line);
+	cr_expect_str_eq(box.err.at, "/linux/sysctl/kernel.msgmni");
+	cr_expect_eq(box_run(&box,
 			     config_with(",\"hostname\":\"evil\"", "",
 					 "\"namespaces\":[{\"type\":\"mount\"},"
 					 "{\"type\":\"uts\",\"path\":\"/proc/self/ns/uts\"}]"),
