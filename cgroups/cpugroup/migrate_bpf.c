@@ -7,77 +7,19 @@
  * cgroup itself; what an ancestor has is the ancestor's to say.
  */
 
-#include <linux/bpf.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <errno.h>
 
-#define MAX_ATTACHED 64 /* the kernel's own limit per cgroup and type */
-
-static int sys_bpf(int cmd, union bpf_attr *attr)
-{
-	long r;
-
-	do {
-		r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-	} while (r < 0 && (errno == EAGAIN || errno == EINTR));
-	return r < 0 ? -errno : (int)r;
-}
-
-struct attached {
-	uint32_t ids[MAX_ATTACHED];
-	uint32_t n, flags;
-};
-
-static int query(int cg_fd, unsigned type, struct attached *ret)
-{
-	union bpf_attr attr = {
-		.query = {
-			.target_fd = (uint32_t)cg_fd,
-			.attach_type = type,
-			.prog_ids = (uintptr_t)ret->ids,
-			.prog_cnt = MAX_ATTACHED,
-		},
-	};
-	int r = sys_bpf(BPF_PROG_QUERY, &attr);
-
-	ret->n = r < 0 ? 0 : attr.query.prog_cnt;
-	ret->flags = r < 0 ? 0 : attr.query.attach_flags;
-	return r;
-}
-
-static int program_of_id(uint32_t id)
-{
-	union bpf_attr attr = { .prog_id = id };
-
-	return sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
-}
-
-static int detach(int cg_fd, unsigned type, uint32_t id)
-{
-	auto_close int fd = program_of_id(id);
-	union bpf_attr attr = {
-		.target_fd = (uint32_t)cg_fd,
-		.attach_bpf_fd = (uint32_t)fd,
-		.attach_type = type,
-	};
-
-	return fd < 0 ? fd : sys_bpf(BPF_PROG_DETACH, &attr);
-}
+#include "cgroups/program.h"
+#include "spec/base/auto.h"
 
 static int attach(int cg_fd, unsigned type, uint32_t id, uint32_t flags)
 {
-	auto_close int fd = program_of_id(id);
-	union bpf_attr attr = {
-		.target_fd = (uint32_t)cg_fd,
-		.attach_bpf_fd = (uint32_t)fd,
-		.attach_type = type,
-		.attach_flags = flags & (BPF_F_ALLOW_MULTI | BPF_F_ALLOW_OVERRIDE),
-	};
+	auto_close int fd = program_open(id);
 
-	return fd < 0 ? fd : sys_bpf(BPF_PROG_ATTACH, &attr);
+	return fd < 0 ? fd : program_attach(cg_fd, type, fd, flags & (BPF_F_ALLOW_MULTI | BPF_F_ALLOW_OVERRIDE), -1);
 }
 
-static bool same(const struct attached *a, const struct attached *b)
+static bool same(const struct programs *a, const struct programs *b)
 {
 	if (a->n != b->n)
 		return false;
@@ -89,21 +31,21 @@ static bool same(const struct attached *a, const struct attached *b)
 
 static int copy_type(int from_fd, int to_fd, enum cg_age age, unsigned type, struct error *err)
 {
-	struct attached have;
-	struct attached now = { .n = 0 };
-	int r = query(from_fd, type, &have);
+	struct programs have;
+	struct programs now = { .n = 0 };
+	int r = program_query(from_fd, type, &have);
 
 	/* A type this kernel does not know; and who may not ask cannot have attached. */
 	if (r == -EINVAL || r == -EPERM || r == -ENOSYS)
 		return 0;
 	if (r == 0 && age == CG_USED)
-		r = query(to_fd, type, &now);
+		r = program_query(to_fd, type, &now);
 	if (r < 0)
 		return error_set(err, -r, "query the programs of type %u of the cgroup", type);
 	if (same(&have, &now))
 		return 0;
 	for (uint32_t i = 0; i < now.n; i++) {
-		r = detach(to_fd, type, now.ids[i]);
+		r = program_detach(to_fd, type, now.ids[i]);
 		if (r < 0 && r != -ENOENT)
 			return error_set(err, -r, "detach program %u", now.ids[i]);
 	}
