@@ -22,15 +22,6 @@ static struct ovl_lower lower;
 static struct ovl_sandbox sb = OVL_SANDBOX_INIT;
 static int merged;
 
-static void put(int fd, const char *name, const char *text)
-{
-	int file = openat(fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	cr_assert_geq(file, 0, "%s: %s", name, strerror(errno));
-	cr_assert_eq(write(file, text, strlen(text)), (ssize_t)strlen(text));
-	close(file);
-}
-
 static void init(void)
 {
 	room_make();

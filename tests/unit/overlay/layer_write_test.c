@@ -2,7 +2,6 @@
 #include "overlay/layer_write.h"
 
 #include <errno.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -11,7 +10,7 @@
 #include "overlay/listing.h"
 #include "overlay/stream.h"
 #include "overlay/unpack.h"
-#include "tests/unit/overlay/room.h"
+#include "tests/unit/overlay/overlay.h"
 
 /*
  * Out and in again: what a real overlay shows, and what it shows when its upper went through an archive, have to be the
@@ -23,54 +22,6 @@ static int merged;
 static void make(int fd, const char *name)
 {
 	cr_assert_eq(mkdirat(fd, name, 0755), 0, "%s: %s", name, strerror(errno));
-}
-
-static int open_dir(const char *name)
-{
-	int fd = openat(room_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	cr_assert_geq(fd, 0, "%s", name);
-	return fd;
-}
-
-static void put(int fd, const char *name, const char *text)
-{
-	int file = openat(fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	cr_assert_geq(file, 0, "%s: %s", name, strerror(errno));
-	cr_assert_eq(write(file, text, strlen(text)), (ssize_t)strlen(text));
-	close(file);
-}
-
-static void set_dir(int fs, const char *key, const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", room_path, name);
-	cr_assert_eq(fsconfig(fs, FSCONFIG_SET_STRING, key, path, 0), 0, "%s: %s", key, strerror(errno));
-}
-
-static int mount_it(const char *upper, const char *lower1, const char *lower2)
-{
-	int fs = fsopen("overlay", FSOPEN_CLOEXEC);
-
-	cr_assert_geq(fs, 0);
-	set_dir(fs, "lowerdir+", lower1);
-	if (lower2)
-		set_dir(fs, "lowerdir+", lower2);
-	if (upper) {
-		set_dir(fs, "upperdir", upper);
-		set_dir(fs, "workdir", "work");
-	}
-	fsconfig(fs, FSCONFIG_SET_STRING, "redirect_dir", upper ? "on" : "follow", 0);
-	fsconfig(fs, FSCONFIG_SET_STRING, "metacopy", "on", 0);
-	cr_assert_eq(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0, "%s", strerror(errno));
-
-	int fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
-
-	cr_assert_geq(fd, 0, "%s", strerror(errno));
-	close(fs);
-	return fd;
 }
 
 static void init(void)

@@ -52,14 +52,6 @@ static void make_layer(int i)
 		cr_assert_eq(mknodat(room_fd, path, S_IFCHR, makedev(0, 0)), 0);
 }
 
-static int open_dir(const char *name)
-{
-	int fd = openat(room_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	cr_assert_geq(fd, 0);
-	return fd;
-}
-
 Test(ovl_mount, the_last_layer_is_on_top_and_whiteouts_hide)
 {
 	for (int i = 0; i < 3; i++)

@@ -34,13 +34,26 @@ __attribute__((unused)) static void room_remove(void)
 	cr_expect_eq(remove_tree(AT_FDCWD, room_path, &err), 0, "%s", err.text);
 }
 
+__attribute__((unused)) static void put(int fd, const char *name, const char *text)
+{
+	int file = openat(fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	cr_assert_geq(file, 0, "%s: %s", name, strerror(errno));
+	cr_assert_eq(write(file, text, strlen(text)), (ssize_t)strlen(text));
+	close(file);
+}
+
 __attribute__((unused)) static void room_file(const char *name, const char *text)
 {
-	int fd = openat(room_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	put(room_fd, name, text);
+}
+
+__attribute__((unused)) static int open_dir(const char *name)
+{
+	int fd = openat(room_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	cr_assert_geq(fd, 0, "%s", name);
-	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
+	return fd;
 }
 
 __attribute__((unused)) static bool room_has(const char *name)
