@@ -170,10 +170,10 @@ class Stream:
         return os.pread(self.fd, 1 << 20, 0).decode(errors="replace")
 
 
-def default_memory():
-    """MiB: at most half of the machine's."""
+def default_memory(machines=1):
+    """MiB: at most half of the machine's for all of them."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    return max(512, min(4096, total // 2))
+    return max(512, min(4096, total // 2 // machines))
 
 
 def _die_with_parent(parent):

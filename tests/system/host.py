@@ -206,6 +206,7 @@ FEATURES = {
 SENTENCES = {
     "root": "the tests do not run as root",
     "CAP_SYS_RESOURCE": "this host's root has no CAP_SYS_RESOURCE",
+    "two cpus": "this host has one CPU",
 }
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environments host, host-systemd and host-vm: tests that run on the disposable host of tests/host/, all in one boot each.
+"""The environments host, host-systemd and host-vm: tests that run on the disposable host of tests/host/, in a boot or a few.
 
 The runner here writes a plan, boots, and starts itself there (runner.py --inside PLAN), where
 it prints one line of JSON per outcome. What this machine had to skip for want of a controller
 is tried there once more; when it ran, it is no longer a skip.
 """
 
+import concurrent.futures
 import fnmatch
 import json
 import os
@@ -13,11 +14,13 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import xml.etree.ElementTree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(TOP / "tests/host"))
 
+import host  # noqa: E402
 import vm  # noqa: E402
 
 ENVS = {
@@ -142,48 +145,87 @@ def read_criterion(program, path, env, only=""):
 
 
 class Stage:
-    """One boot, and more for what is left when the emulator breaks down."""
+    """
+    All tests of an environment. Those behind the VM wall are dealt out to two machines of one CPU, which are emulated at once:
+    with two CPUs the emulator loses guests, and sometimes the machine. Who says that it needs two gets them afterwards.
+    """
 
     def __init__(self, env, tests, options, place, before, report):
         self.env, self.before, self.report = env, before, report
-        self.tests, self.waiting = tests, [t.title for t in tests]
+        self.tests = tests
         self.units = units_for(env, options.unit)
         self.jobs, self.place = options.jobs, place
-        self.reported = set()
+        self.wide = []  # titles of those that want two CPUs
+        self.lock = threading.Lock()
 
     def run(self):
-        if not self.waiting and not self.units:
+        titles = [t.title for t in self.tests]
+        if not titles and not self.units:
             return
         try:
             home = vm.setup()
         except vm.Died as death:
             self.before.reason = str(death)
             # What does not insist on it was run or counted before.
-            self.waiting = [t.title for t in self.tests if self.env in t.envs]
-            self._all(SKIP, f"no disposable host: {death}")
+            for title in (t.title for t in self.tests if self.env in t.envs):
+                self.take(outcome_of(title, self.env, SKIP, reason=f"no disposable host: {death}"))
             return
-        print(f"\n-- {self.env}: {len(self.waiting)} tests on the disposable host", flush=True)
+        print(f"\n-- {self.env}: {len(titles)} tests on the disposable host", flush=True)
+        if self.env != VM:
+            Boots(self, titles, self.units).run(home)
+            return
+        small = [Boots(self, titles[i::2], [], cpus=1, memory=vm.default_memory(2)) for i in (0, 1) if titles[i::2]]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for done in [pool.submit(boots.run, home) for boots in small]:
+                done.result()
+        if self.wide:
+            Boots(self, self.wide, []).run(home)
+
+    def take(self, outcome):
+        """An outcome for the report, unless the test is to be tried on a wider machine."""
+        with self.lock:
+            title = outcome["title"]
+            if self.env == VM and outcome["verdict"] == SKIP and outcome["reason"] == host.SENTENCES["two cpus"] and title not in self.wide:
+                self.wide.append(title)
+                return
+            if title in self.before.titles and self.env != VM:
+                if outcome["verdict"] == SKIP:
+                    return  # counted already
+                self.before.took_place(title)
+            self.report.add(outcome)
+
+
+class Boots:
+    """A boot for some of the tests, and more for what is left when the emulator breaks down."""
+
+    def __init__(self, stage, titles, units, **machine):
+        self.stage, self.env, self.waiting, self.units = stage, stage.env, list(titles), units
+        self.machine = {**ENVS[stage.env], **machine}
+        self.reported = set()
+
+    def run(self, home):
         for attempt in range(1, BOOTS + 1):
             try:
                 code = self._boot(home)
-                self._all(FAIL, f"the runner on the disposable host ended with {code} before this test")
+                self._fail_all(f"the runner on the disposable host ended with {code} before this test")
                 return
             except vm.Died as death:
                 if death.panic and attempt < BOOTS:
                     print(f"the emulated kernel panicked; another boot for the remaining {len(self.waiting)}\n{death.panic}", flush=True)
                     continue
                 tail = death.panic or "\n".join(death.console.replace("\r", "").splitlines()[-25:])
-                self._all(FAIL, f"{death}\n{tail}")
+                self._fail_all(f"{death}\n{tail}")
                 return
 
     def _boot(self, home):
-        plan = {"env": self.env, "titles": self.waiting, "units": self._silent_units(), "jobs": self.jobs,
-                "binary": self.place.binary, "programs": self.place.programs}
+        place = self.stage.place
+        plan = {"env": self.env, "titles": self.waiting, "units": self._silent_units(), "jobs": self.stage.jobs,
+                "binary": place.binary, "programs": place.programs}
         self.rest = b""
-        path = f"{self.place.path}/plan-{self.env}"
+        path = f"{place.path}/plan-{self.env}-{id(self)}"
         with open(path, "w", encoding="utf-8") as f:
             json.dump(plan, f)
-        options = vm.Options(home=home, timeout=LIMITS[self.env], show=[self.place.path], **ENVS[self.env])
+        options = vm.Options(home=home, timeout=LIMITS[self.env], show=[place.path], **self.machine)
         machine = vm.Machine([sys.executable, str(TOP / "tests/system/runner.py"), "--inside", path], options,
                              env={**os.environ, "TEST_PATIENCE": str(PATIENCE), "PYTHONDONTWRITEBYTECODE": "1"})
         return machine.run(self._take, self._noise)
@@ -206,19 +248,15 @@ class Stage:
         self.reported.add(title.split(":")[0])
         if title in self.waiting:
             self.waiting.remove(title)
-        if title in self.before.titles and self.env != VM:
-            if outcome["verdict"] == SKIP:
-                return  # counted already
-            self.before.took_place(title)
-        self.report.add(outcome)
+        self.stage.take(outcome)
 
     def _silent_units(self):
         """Programs of which nothing was heard; each sends its outcomes together."""
         return [u for u in self.units if name_of(u) not in self.reported]
 
-    def _all(self, verdict, text):
-        """The same outcome for all that have none yet; but a unit program is not skipped twice."""
+    def _fail_all(self, text):
+        """The same for all that have no outcome yet."""
         for title in list(self.waiting):
-            self._outcome(outcome_of(title, self.env, verdict, text, reason=text))
-        for program in self._silent_units() if verdict == FAIL else ():
-            self._outcome(outcome_of(f"{name_of(program)}: runs", self.env, verdict, text))
+            self._outcome(outcome_of(title, self.env, FAIL, text, reason=text))
+        for program in self._silent_units():
+            self._outcome(outcome_of(f"{name_of(program)}: runs", self.env, FAIL, text))
