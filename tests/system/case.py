@@ -197,6 +197,16 @@ class Container:
         return sorted(found)
 
 
+class Process(subprocess.Popen):
+    """One of which timeouts are what a test says, times the patience that the machine wants."""
+
+    def wait(self, timeout=None):
+        return super().wait(timeout and timeout * PATIENCE)
+
+    def communicate(self, input=None, timeout=None):
+        return super().communicate(input, timeout and timeout * PATIENCE)
+
+
 class Case:
     """The world of one test: its own temporary directory, its worker's state root and cgroup."""
 
@@ -296,7 +306,7 @@ class Case:
             reaper = threading.Timer(0.1, self._reap_while, [process])
             reaper.start()
             try:
-                process.communicate(input.encode() if isinstance(input, str) else input, timeout=timeout * PATIENCE)
+                process.communicate(input.encode() if isinstance(input, str) else input, timeout=timeout)
             except subprocess.TimeoutExpired:
                 stuck = "; ".join(f"{linux.describe(p)} in {linux.read(f'/proc/{p}/wchan', '?')}"
                                   for p in linux.children())
@@ -313,7 +323,7 @@ class Case:
     def spawn(self, argv, **more):
         """A process of ours, which the reaping of orphans leaves alone."""
         more["stdin"] = more.get("stdin") or subprocess.DEVNULL
-        process = subprocess.Popen(argv, **more)
+        process = Process(argv, **more)
         self._spawned.add(process.pid)
         return process
 

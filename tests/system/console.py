@@ -122,7 +122,7 @@ class Session:
 
     def wait(self, seconds=10):
         try:
-            return self.process.wait(seconds * PATIENCE)
+            return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.process.args} did not end; terminal: {self.terminal.text!r}") from None
 

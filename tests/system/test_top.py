@@ -255,6 +255,7 @@ def test_nobody_reading_is_a_normal_end(t):
 @deadline(60)
 def test_usage_is_measured_against_the_cap(t):
     from load import working
+    t.need("two cpus")  # one that spins, and one that measures it
     with groups(t) as g:
         g("create", "gold", "--cap", "0.5").ok()
         web = g.up("gold", working(t, "spin")).wait_out("spinning")

@@ -70,6 +70,7 @@ def test_the_kernel_inside_is_the_guests(t, kernel):
 @wall("vm")
 @deadline(60)
 def test_vcpus_and_memory_are_those_that_the_config_asks_for(t):
+    t.need("two cpus")
     b = t.bundle()
     del b.config["vm"]
     b.shell("grep -c ^processor /proc/cpuinfo; grep MemTotal /proc/meminfo; cat /sys/fs/cgroup/memory.max; sleep 1000")
