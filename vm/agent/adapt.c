@@ -146,6 +146,14 @@ void agent_adapt_resources(struct spec_resources *res)
 	res->n_unified = kept;
 }
 
+void agent_limit_swap(struct spec_resources *res)
+{
+	struct spec_memory *m = res ? res->memory : NULL;
+
+	if (m && m->limit.set && m->limit.v > 0 && m->swap.set && m->swap.v > m->limit.v)
+		m->swap.v = m->limit.v;
+}
+
 void agent_adapt_process(struct spec_process *process)
 {
 	/* Labels and CPUs are of the host's, and are the VMM's there. */

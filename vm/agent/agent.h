@@ -226,6 +226,7 @@ int system_begin(struct agent *a, struct error *err);
 int system_prepare(struct agent *a, const void *payload, size_t n, struct error *err);
 /* What no program waits for. */
 void system_load_late(struct agent *a);
+bool system_has_swap(void);
 int system_mount_share(const char *tag, const char *directory, struct error *err);
 _Noreturn void system_end(const struct error *err);
 
@@ -239,6 +240,8 @@ struct agent_adapted {
 void agent_adapt(struct spec *spec, struct arena *a, struct agent_adapted *ret);
 void agent_adapt_process(struct spec_process *process);
 void agent_adapt_resources(struct spec_resources *res);
+/* For a kernel without swap: memory and swap together are no more than the memory. What is refused elsewhere still is. */
+void agent_limit_swap(struct spec_resources *res);
 /* A WIRE_T_MOUNT, the i-th. -EPROTO. */
 int agent_read_mount(const struct wire_item *item, size_t i, struct arena *a, struct spec_mount *ret);
 /* A WIRE_T_VOLUME, for the mount that it is about. -EPROTO. */

@@ -97,6 +97,8 @@ static int read_request(struct container *c, const void *payload, size_t n, stru
 	if (!c->spec->has_process)
 		return error_rule(err, EINVAL, "process must not be absent: there is nothing to run");
 	agent_adapt(c->spec, c->arena, ret);
+	if (!system_has_swap())
+		agent_limit_swap(c->spec->linux_.resources);
 	return read_volumes(c, payload, n, err);
 }
 

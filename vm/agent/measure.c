@@ -229,6 +229,8 @@ int job_update(struct agent *a, struct job *j, const void *payload, size_t n, in
 	if (r < 0)
 		return r;
 	agent_adapt_resources(res);
+	if (!system_has_swap())
+		agent_limit_swap(res);
 	r = cg_plan_make(res, &arena, &a->log, &plan, err);
 	return r == 0 ? cg_apply(a->container.cgroup_fd, &plan, err) : r;
 }

@@ -276,6 +276,12 @@ static void read_far_ahead(int mount_fd)
 		return;
 }
 
+/* CONFIG_SWAP: without it a cgroup has no memory.swap.max, either. */
+bool system_has_swap(void)
+{
+	return access("/proc/swaps", F_OK) == 0;
+}
+
 int system_mount_share(const char *tag, const char *directory, struct error *err)
 {
 	int fd = mount_at("virtiofs", tag, directory, 0, err);

@@ -158,6 +158,22 @@ Test(adapt, of_hooks_and_labels_what_belongs_inside_is_left)
 	cr_assert(s->root.readonly);
 }
 
+Test(adapt, a_kernel_without_swap_is_asked_for_none)
+{
+	static const struct {
+		int64_t limit, swap, wanted;
+	} rows[] = { { 100, 200, 100 }, { 100, 100, 100 }, { 100, 50, 50 }, { 100, -1, -1 }, { 0, 200, 200 }, { -1, 200, 200 } };
+
+	agent_limit_swap(NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct spec_memory m = { .limit = { rows[i].limit != 0, rows[i].limit }, .swap = { true, rows[i].swap } };
+		struct spec_resources res = { .memory = &m };
+
+		agent_limit_swap(&res);
+		cr_assert(eq(i64, m.swap.v, rows[i].wanted), "row %zu", i);
+	}
+}
+
 Test(adapt, a_user_namespace_without_maps_is_none)
 {
 	static const char text[] = "{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"r\"},\"process\":{\"cwd\":\"/\",\"args\":[\"a\"]},"
