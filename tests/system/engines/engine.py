@@ -6,6 +6,7 @@ seconds. reset() runs after each test and finds what the engine or the runtime l
 """
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -189,7 +190,43 @@ class Podman(Engine):
         return names + pods
 
 
+class VmDocker(Docker):
+    """
+    Behind the VM wall, with a network. Two runtimes: one chosen by the name the program is called by, one by an
+    argument, which Docker puts into a script of its own.
+    """
+
+    def daemons(self):
+        d = self.directory
+        self.client = ["docker", "-H", "unix:///run/docker.sock"]
+        call_by_name(self)
+        with open(f"{d}/daemon.json", "w", encoding="utf-8") as f:
+            json.dump({"runtimes": {"tested": {"path": self.binary},
+                                    "argument": {"path": self.process_binary, "runtimeArgs": ["--isolation=vm"]}}}, f)
+        with open(f"{d}/config.toml", "w", encoding="utf-8") as f:
+            f.write('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        # Docker waits a minute for a containerd that somebody else started, and a quarter of one for its own.
+        return {
+            "containerd.log": ["containerd", "-c", f"{d}/config.toml", "-a", "/run/containerd.sock", "--root", f"{d}/data/containerd",
+                               "--state", "/run/containerd"],
+            "dockerd.log": ["dockerd", "--config-file", f"{d}/daemon.json", "--containerd", "/run/containerd.sock",
+                            "--host", "unix:///run/docker.sock", "--data-root", f"{d}/data/docker", "--exec-root", "/run/docker",
+                            "--pidfile", "/run/docker.pid", "--storage-driver", "overlay2", "--cgroup-parent", self.parent,
+                            "--exec-opt", "native.cgroupdriver=cgroupfs", "--default-runtime", "tested", "--shutdown-timeout", "1"]}
+
+    def state_directories(self):
+        return [f"/run/docker/runtime-{name}/moby" for name in ("tested", "argument", "runc")]
+
+
 class VmPodman(Podman):
+    """Behind the VM wall, with Debian's plugins for a network (CNI)."""
+
+    def prepare(self):
+        call_by_name(self)
+        super().prepare()
+
+
+class VmContainerd(Containerd):
     """Behind the VM wall."""
 
     def prepare(self):
@@ -199,6 +236,7 @@ class VmPodman(Podman):
 
 def call_by_name(engine):
     """The engine calls the program bulkhead-vm, as `make install` links it."""
+    engine.process_binary = engine.binary
     link = f"{os.path.dirname(engine.binary)}/bulkhead-vm"
     with contextlib.suppress(FileExistsError):  # another worker made it
         os.symlink(os.path.basename(engine.binary), link)
@@ -207,7 +245,8 @@ def call_by_name(engine):
         subprocess.run(["modprobe", "tun"], check=True)
 
 
-ENGINES = {"docker": Docker, "containerd": Containerd, "podman": Podman, "vm-podman": VmPodman}
+ENGINES = {"docker": Docker, "containerd": Containerd, "podman": Podman,
+           "vm-docker": VmDocker, "vm-containerd": VmContainerd, "vm-podman": VmPodman}
 
 
 def engine(name):
