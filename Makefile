@@ -3,7 +3,7 @@
 #   make              the binary, build/bulkhead
 #   make quickstart   from a fresh Debian to a running container
 #   make check        lint, unit and system tests; installs what they need
-#   make check-vm     all system tests of containers behind the VM wall, on the disposable host; takes an hour or two
+#   make check-vm     all system tests of containers behind the VM wall, on the disposable host; takes hours
 #   make host-kernel  a small kernel for the disposable host (tests/host/); optional
 #   make fuzz         each fuzz target for FUZZ_SECONDS (120), with clang; FUZZ=… names some of them
 #   make guest-kernel a small kernel for virtual machines, build/guest-kernel/vmlinux; `make install` then installs it
